@@ -1,0 +1,299 @@
+// Package wire speaks the protocols in which AWS SDKs and the aws CLI talk to services, so that each service of the
+// local stack only states its operations.
+//
+// # Protocols
+//
+//   - AWS JSON 1.0 and 1.1 (SQS, DynamoDB, EventBridge, CloudWatch Logs): POST / with the header
+//     X-Amz-Target: <prefix>.<operation>; see [Service].
+//   - Query (CloudFormation): a form with Action=<operation>, answered in XML; see [Query].
+//   - REST (Lambda): a path prefix, handled by the service's own http.Handler; see [Mux.HandlePath].
+//
+// Any signature is accepted and none is asked for: the endpoint listens on loopback only. Credentials in a request
+// are never logged.
+//
+// # Promises
+//
+// A request body is read whole and at most [MaxBody] bytes long. JSON deeper than encoding/json allows, unknown
+// operations and bodies that are no JSON get the error codes that AWS gives. A panic in an operation becomes
+// InternalFailure, with its stack in the log, and the process goes on. Every answer carries x-amzn-RequestId.
+//
+// # Design
+//
+// An operation is a function from a body to a value; [JSON] makes one from a typed function. Operations on hot paths
+// may take the body as bytes and answer with [Raw]. Errors are values of [*Error]: the code is what SDKs switch on,
+// so it is the first argument everywhere. smithy's generated servers were not an option: AWS publishes none for Go.
+package wire
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// MaxBody is the largest request body that is read: DynamoDB's own limit of 16 MiB, the largest of the services here.
+const MaxBody = 16 << 20
+
+// An Operation handles one call: the request's body in, the value to answer out. The body belongs to the operation.
+// An error that is not an [*Error] answers 500 InternalFailure.
+type Operation func(ctx context.Context, body []byte) (any, error)
+
+// Raw is an answer that is JSON already.
+type Raw []byte
+
+// JSON makes an [Operation] of a typed function. Members of the request that In does not have are ignored, as AWS
+// does; a member of the wrong type is a SerializationException.
+func JSON[In, Out any](f func(context.Context, *In) (*Out, error)) Operation {
+	return func(ctx context.Context, body []byte) (any, error) {
+		in := new(In)
+		if err := json.Unmarshal(body, in); err != nil {
+			return nil, serializationError(err)
+		}
+		out, err := f(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		return out, nil
+	}
+}
+
+func serializationError(err error) *Error {
+	var typ *json.UnmarshalTypeError
+	if errors.As(err, &typ) {
+		return Errorf("SerializationException", "%s: expected %s, found %s", typ.Field, typ.Type.Kind(), typ.Value)
+	}
+	return Errorf("SerializationException", "the request body is not valid JSON: %v", err)
+}
+
+// An Error is an AWS error as clients see it. The zero Status means 400.
+type Error struct {
+	Code      string // what clients switch on, such as "ResourceNotFoundException"
+	Message   string
+	Status    int            // HTTP status
+	QueryCode string         // SQS only: the code of the older query protocol, sent as x-amzn-query-error
+	Members   map[string]any // further members of the error body, such as CancellationReasons
+}
+
+// Errorf returns an [*Error] with status 400.
+func Errorf(code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...), Status: http.StatusBadRequest}
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+// asError turns any error into one that clients understand; a foreign one is logged, not shown.
+func asError(ctx context.Context, err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	if !errors.Is(err, context.Canceled) {
+		slog.ErrorContext(ctx, "operation failed", "error", err)
+	}
+	return &Error{Code: "InternalFailure", Message: "The request processing has failed because of an unknown error, exception or failure.", Status: http.StatusInternalServerError}
+}
+
+// A Service is a set of operations in AWS JSON.
+type Service struct {
+	Prefix         string // of X-Amz-Target, before the dot: "AmazonSQS"
+	Version        string // of AWS JSON: "1.0" or "1.1"
+	ErrorNamespace string // before the # of an error's __type: "com.amazonaws.sqs"; may be empty
+	Operations     map[string]Operation
+}
+
+// A Query is a set of operations in the query protocol. An operation takes the form's values and returns what stands
+// inside <ActionResult>, to be encoded by encoding/xml.
+type Query struct {
+	Version    string // of the API, such as "2010-05-15"
+	Namespace  string // XML namespace of the answers
+	Operations map[string]func(context.Context, url.Values) (any, error)
+}
+
+// A Mux routes requests to services by their protocol. The zero value is ready; register before serving.
+type Mux struct {
+	services map[string]Service
+	queries  []Query
+	paths    http.ServeMux
+}
+
+// Handle registers a service in AWS JSON.
+func (m *Mux) Handle(s Service) {
+	if m.services == nil {
+		m.services = map[string]Service{}
+	}
+	m.services[s.Prefix] = s
+}
+
+// HandleQuery registers a service in the query protocol.
+func (m *Mux) HandleQuery(q Query) { m.queries = append(m.queries, q) }
+
+// HandlePath registers a REST service for all paths that begin with prefix, which ends in a slash.
+func (m *Mux) HandlePath(prefix string, h http.Handler) { m.paths.Handle(prefix, h) }
+
+// ServeHTTP answers one call.
+func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("x-amzn-RequestId", uuid.NewString())
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler {
+				panic(p)
+			}
+			slog.ErrorContext(r.Context(), "operation panicked", "panic", p, "stack", string(debug.Stack()))
+			writeJSONError(w, "1.0", "", asError(r.Context(), fmt.Errorf("panic: %v", p)))
+		}
+	}()
+	if target := r.Header.Get("X-Amz-Target"); target != "" {
+		m.serveJSON(w, r, target)
+		return
+	}
+	if r.URL.Path == "/" && r.Method == http.MethodPost {
+		m.serveQuery(w, r)
+		return
+	}
+	m.paths.ServeHTTP(w, r)
+}
+
+func (m *Mux) serveJSON(w http.ResponseWriter, r *http.Request, target string) {
+	prefix, name, _ := strings.Cut(target, ".")
+	s, ok := m.services[prefix]
+	if !ok {
+		writeJSONError(w, "1.0", "", Errorf("UnknownOperationException", "no service here answers to %q", target))
+		return
+	}
+	op, ok := s.Operations[name]
+	if !ok {
+		writeJSONError(w, s.Version, s.ErrorNamespace, Errorf("UnknownOperationException", "this %s does not know the operation %q", s.Prefix, name))
+		return
+	}
+	body, err := ReadBody(w, r)
+	if err != nil {
+		writeJSONError(w, s.Version, s.ErrorNamespace, asError(r.Context(), err))
+		return
+	}
+	out, err := op(r.Context(), body)
+	if err != nil {
+		writeJSONError(w, s.Version, s.ErrorNamespace, asError(r.Context(), err))
+		return
+	}
+	raw, ok := out.(Raw)
+	if !ok {
+		if raw, err = marshal(out); err != nil {
+			writeJSONError(w, s.Version, s.ErrorNamespace, asError(r.Context(), err))
+			return
+		}
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-"+s.Version)
+	w.Write(raw) // an error means that the client has gone; nobody is left to tell
+}
+
+// ReadBody reads a request's body within [MaxBody].
+func ReadBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	limited := http.MaxBytesReader(w, r.Body, MaxBody)
+	var buf bytes.Buffer
+	if n := r.ContentLength; n > 0 && n <= MaxBody {
+		buf.Grow(int(n) + bytes.MinRead)
+	}
+	if _, err := buf.ReadFrom(limited); err != nil {
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			return nil, &Error{Code: "RequestEntityTooLarge", Message: fmt.Sprintf("the request is larger than %d bytes", MaxBody), Status: http.StatusRequestEntityTooLarge}
+		}
+		return nil, Errorf("SerializationException", "reading the request: %v", err)
+	}
+	return buf.Bytes(), nil
+}
+
+// marshal encodes without HTML escaping, as AWS does.
+func marshal(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+}
+
+func writeJSONError(w http.ResponseWriter, version, namespace string, e *Error) {
+	typ := e.Code
+	if namespace != "" {
+		typ = namespace + "#" + e.Code
+	}
+	body := map[string]any{"__type": typ, "message": e.Message}
+	for k, v := range e.Members {
+		body[k] = v
+	}
+	if e.QueryCode != "" {
+		w.Header().Set("x-amzn-query-error", e.QueryCode+";Sender")
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-"+version)
+	w.Header().Set("x-amzn-ErrorType", e.Code)
+	w.WriteHeader(e.status())
+	b, err := marshal(body)
+	if err != nil {
+		b = []byte(`{"__type":"InternalFailure"}`)
+	}
+	w.Write(b) // see serveJSON
+}
+
+func (e *Error) status() int {
+	if e.Status == 0 {
+		return http.StatusBadRequest
+	}
+	return e.Status
+}
+
+// WriteRESTError answers an error as AWS's REST JSON services (Lambda) do.
+func WriteRESTError(w http.ResponseWriter, e *Error) {
+	body := map[string]any{"Type": "User", "Message": e.Message, "message": e.Message}
+	if e.status() >= 500 {
+		body["Type"] = "Service"
+	}
+	for k, v := range e.Members {
+		body[k] = v
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("x-amzn-ErrorType", e.Code)
+	w.WriteHeader(e.status())
+	json.NewEncoder(w).Encode(body) // see serveJSON
+}
+
+func (m *Mux) serveQuery(w http.ResponseWriter, r *http.Request) {
+	body, err := ReadBody(w, r)
+	if err != nil {
+		writeQueryError(w, "", asError(r.Context(), err))
+		return
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		writeQueryError(w, "", Errorf("MalformedQueryString", "the request is no form: %v", err))
+		return
+	}
+	action, version := form.Get("Action"), form.Get("Version")
+	for _, q := range m.queries {
+		if q.Version != version {
+			continue
+		}
+		op, ok := q.Operations[action]
+		if !ok {
+			writeQueryError(w, q.Namespace, Errorf("InvalidAction", "the operation %q is not known here", action))
+			return
+		}
+		out, err := op(r.Context(), form)
+		if err != nil {
+			writeQueryError(w, q.Namespace, asError(r.Context(), err))
+			return
+		}
+		writeXML(w, http.StatusOK, queryAnswer{action: action, namespace: q.Namespace, result: out, requestID: w.Header().Get("x-amzn-RequestId")})
+		return
+	}
+	writeQueryError(w, "", Errorf("InvalidAction", "no service here answers to Action=%q, Version=%q", action, version))
+}

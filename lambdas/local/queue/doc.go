@@ -1,0 +1,2 @@
+// Package queue is SQS, standard queues only.
+package queue

@@ -1,0 +1,3 @@
+package queue
+
+type moveTask struct{}

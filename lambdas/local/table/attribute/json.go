@@ -1,0 +1,567 @@
+package attribute
+
+import (
+	"encoding/base64"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"example.com/arvo/lambdas/local/wire"
+)
+
+// ParseMap reads an item or a key from its JSON on the wire: {"pk":{"S":"a"},"n":{"N":"1"}}.
+//
+// What is no JSON, or has a member of the wrong JSON type, is a SerializationException; a value that DynamoDB does not
+// take is a ValidationException.
+func ParseMap(text string) (Map, error) {
+	p := parser{text: text}
+	m, err := p.fields(0)
+	if err != nil {
+		return nil, err
+	}
+	return m, p.end()
+}
+
+// ParseValue reads one value from its JSON on the wire, like [ParseMap].
+func ParseValue(text string) (Value, error) {
+	p := parser{text: text}
+	v, err := p.value(1)
+	if err != nil {
+		return Value{}, err
+	}
+	return v, p.end()
+}
+
+// MustParse reads an item that [Map.AppendJSON] wrote, without checking it again. It panics if something else did.
+func MustParse(text string) Map {
+	p := parser{text: text, trusted: true}
+	m, err := p.fields(0)
+	if err == nil {
+		err = p.end()
+	}
+	if err != nil {
+		panic("attribute: not an encoded item: " + err.Error())
+	}
+	return m
+}
+
+// parser reads JSON. Strings without escapes are slices of text.
+type parser struct {
+	text    string
+	pos     int
+	trusted bool // the text is AppendJSON's
+}
+
+func (p *parser) malformed() error {
+	return wire.Errorf("SerializationException", "the JSON of an attribute value is malformed at byte %d", p.pos)
+}
+
+func (p *parser) space() {
+	for p.pos < len(p.text) {
+		switch p.text[p.pos] {
+		case ' ', '\t', '\n', '\r':
+			p.pos++
+		default:
+			return
+		}
+	}
+}
+
+// peek returns the next byte that is no space, 0 at the end.
+func (p *parser) peek() byte {
+	p.space()
+	if p.pos == len(p.text) {
+		return 0
+	}
+	return p.text[p.pos]
+}
+
+func (p *parser) accept(c byte) bool {
+	if p.peek() == c {
+		p.pos++
+		return true
+	}
+	return false
+}
+
+func (p *parser) end() error {
+	if p.space(); p.pos != len(p.text) {
+		return p.malformed()
+	}
+	return nil
+}
+
+// mismatch names the JSON value at hand as the SerializationException of AWS does.
+func (p *parser) mismatch(wanted string) error {
+	found := ""
+	switch c := p.peek(); {
+	case c == '"':
+		found = "STRING_VALUE"
+	case c == 't':
+		found = "TRUE_VALUE"
+	case c == 'f':
+		found = "FALSE_VALUE"
+	case c == '-' || c >= '0' && c <= '9':
+		found = "NUMBER_VALUE"
+	case c == '{':
+		return wire.Errorf("SerializationException", "Start of structure or map found where not expected")
+	case c == '[':
+		return wire.Errorf("SerializationException", "Start of list found where not expected")
+	case c == 'n':
+		return wire.Errorf("SerializationException", "null found where not expected")
+	default:
+		return p.malformed()
+	}
+	return wire.Errorf("SerializationException", "%s cannot be converted to %s", found, wanted)
+}
+
+// object calls member for each member of the object at hand, the position being on the member's value.
+func (p *parser) object(member func(name string) error) error {
+	if !p.accept('{') {
+		return p.mismatch("Map")
+	}
+	if p.accept('}') {
+		return nil
+	}
+	for {
+		if p.peek() != '"' {
+			return p.malformed()
+		}
+		name, err := p.str()
+		if err != nil {
+			return err
+		}
+		if !p.accept(':') {
+			return p.malformed()
+		}
+		if err := member(name); err != nil {
+			return err
+		}
+		if p.accept('}') {
+			return nil
+		}
+		if !p.accept(',') {
+			return p.malformed()
+		}
+	}
+}
+
+// array calls element for each element of the array at hand.
+func (p *parser) array(element func() error) error {
+	if !p.accept('[') {
+		return p.mismatch("List")
+	}
+	if p.accept(']') {
+		return nil
+	}
+	for {
+		if err := element(); err != nil {
+			return err
+		}
+		if p.accept(']') {
+			return nil
+		}
+		if !p.accept(',') {
+			return p.malformed()
+		}
+	}
+}
+
+func (p *parser) fields(depth int) (Map, error) {
+	m := make(Map, 0, 8)
+	err := p.object(func(name string) error {
+		v, err := p.value(depth + 1)
+		if err != nil {
+			return err
+		}
+		m = append(m, Field{name, v})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !p.trusted {
+		m = m.normalise()
+	}
+	return m, nil
+}
+
+// value reads {"<type>": …}. Depth counts the lists and maps around it, the item being none.
+func (p *parser) value(depth int) (Value, error) {
+	var v Value
+	types := 0
+	err := p.object(func(name string) error {
+		// Unknown members are ignored by AWS's own parser, so they end as "is empty" below.
+		t, known := ParseType(name)
+		if !known {
+			return p.skip(0)
+		}
+		// A null member counts as absent.
+		if p.peek() == 'n' {
+			return p.skip(0)
+		}
+		types++
+		var err error
+		v, err = p.content(t, depth)
+		return err
+	})
+	switch {
+	case err != nil:
+		return Value{}, err
+	case types == 0:
+		return Value{}, invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+	case types > 1:
+		return Value{}, invalid("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes")
+	}
+	return v, nil
+}
+
+func (p *parser) content(t Type, depth int) (Value, error) {
+	v := Value{Type: t}
+	switch t {
+	case S, N, B:
+		return p.scalar(t)
+	case BOOL, NULL:
+		b, err := p.boolean()
+		if err != nil {
+			return v, err
+		}
+		if v.Bool = b; t == NULL && !b {
+			return v, invalid("One or more parameter values were invalid: Null attribute value types must have the value of true")
+		}
+		return v, nil
+	case M:
+		if depth > MaxDepth {
+			return v, tooDeep()
+		}
+		var err error
+		v.Map, err = p.fields(depth)
+		return v, err
+	case L:
+		if depth > MaxDepth {
+			return v, tooDeep()
+		}
+		v.List = []Value{}
+		err := p.array(func() error {
+			e, err := p.value(depth + 1)
+			v.List = append(v.List, e)
+			return err
+		})
+		return v, err
+	default:
+		err := p.array(func() error {
+			e, err := p.scalar(t.Element())
+			v.List = append(v.List, e)
+			return err
+		})
+		if err != nil || p.trusted {
+			return v, err
+		}
+		return v, checkSet(v)
+	}
+}
+
+func tooDeep() error {
+	return invalid("Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit")
+}
+
+// checkSet sorts a set and refuses an empty one or duplicates.
+func checkSet(v Value) error {
+	if len(v.List) == 0 {
+		switch v.Type {
+		case SS:
+			return invalid("One or more parameter values were invalid: An string set  may not be empty")
+		case NS:
+			return invalid("One or more parameter values were invalid: An number set  may not be empty")
+		}
+		return invalid("One or more parameter values were invalid: Binary sets should not be empty")
+	}
+	var given []Value
+	if v.Type != NS {
+		given = append(given, v.List...)
+	}
+	sortSet(v.List)
+	for i := 1; i < len(v.List); i++ {
+		if v.List[i-1].Text != v.List[i].Text {
+			continue
+		}
+		switch v.Type {
+		case NS:
+			return invalid("Input collection contains duplicates")
+		case SS:
+			return invalid("One or more parameter values were invalid: Input collection %s contains duplicates.", listing(given))
+		}
+		return invalid("One or more parameter values were invalid: Input collection %sof type BS contains duplicates.", listing(given))
+	}
+	return nil
+}
+
+// listing shows the elements of a set as AWS's messages do: [a, b].
+func listing(set []Value) string {
+	b := []byte{'['}
+	for i, e := range set {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		if e.Type == B {
+			b = base64.StdEncoding.AppendEncode(b, []byte(e.Text))
+		} else {
+			b = append(b, e.Text...)
+		}
+	}
+	return string(append(b, ']'))
+}
+
+func (p *parser) scalar(t Type) (Value, error) {
+	if p.peek() != '"' {
+		return Value{}, p.mismatch("String")
+	}
+	text, err := p.str()
+	if err != nil {
+		return Value{}, err
+	}
+	switch {
+	case t == N && !p.trusted:
+		return Number(text)
+	case t == B:
+		b, err := base64.StdEncoding.Strict().DecodeString(text)
+		if err != nil {
+			return Value{}, wire.Errorf("SerializationException", "a binary value is not valid base64: %v", err)
+		}
+		text = string(b)
+	}
+	return Value{Type: t, Text: text}, nil
+}
+
+func (p *parser) boolean() (bool, error) {
+	switch p.peek() {
+	case 't':
+		return true, p.word("true")
+	case 'f':
+		return false, p.word("false")
+	}
+	return false, p.mismatch("Boolean")
+}
+
+func (p *parser) word(w string) error {
+	if len(p.text)-p.pos < len(w) || p.text[p.pos:p.pos+len(w)] != w {
+		return p.malformed()
+	}
+	p.pos += len(w)
+	return nil
+}
+
+// skip passes over any JSON value.
+func (p *parser) skip(depth int) error {
+	const maxSkipped = 1000
+	if depth > maxSkipped {
+		return p.malformed()
+	}
+	switch c := p.peek(); {
+	case c == '{':
+		return p.object(func(string) error { return p.skip(depth + 1) })
+	case c == '[':
+		return p.array(func() error { return p.skip(depth + 1) })
+	case c == '"':
+		_, err := p.str()
+		return err
+	case c == 't':
+		return p.word("true")
+	case c == 'f':
+		return p.word("false")
+	case c == 'n':
+		return p.word("null")
+	case c == '-' || c >= '0' && c <= '9':
+		for p.pos < len(p.text) {
+			if c := p.text[p.pos]; (c < '0' || c > '9') && c != '-' && c != '+' && c != '.' && c != 'e' && c != 'E' {
+				break
+			}
+			p.pos++
+		}
+		return nil
+	}
+	return p.malformed()
+}
+
+// str reads the string whose opening quote is at hand.
+func (p *parser) str() (string, error) {
+	p.pos++
+	start := p.pos
+	for ; p.pos < len(p.text); p.pos++ {
+		switch c := p.text[p.pos]; {
+		case c == '"':
+			s := p.text[start:p.pos]
+			p.pos++
+			if !p.trusted && !utf8.ValidString(s) {
+				return string([]rune(s)), nil // as encoding/json: what is no UTF-8 becomes U+FFFD
+			}
+			return s, nil
+		case c == '\\':
+			return p.escaped(start)
+		case c < ' ':
+			return "", p.malformed()
+		}
+	}
+	return "", p.malformed()
+}
+
+// escaped reads on a string that has escapes: pos is at the first, start at the string's first byte.
+func (p *parser) escaped(start int) (string, error) {
+	b := make([]byte, 0, len(p.text[start:p.pos])+64)
+	for {
+		b = append(b, p.text[start:p.pos]...)
+		if p.pos+1 >= len(p.text) {
+			return "", p.malformed()
+		}
+		c := p.text[p.pos+1]
+		p.pos += 2
+		switch c {
+		case '"', '\\', '/':
+			b = append(b, c)
+		case 'b':
+			b = append(b, '\b')
+		case 'f':
+			b = append(b, '\f')
+		case 'n':
+			b = append(b, '\n')
+		case 'r':
+			b = append(b, '\r')
+		case 't':
+			b = append(b, '\t')
+		case 'u':
+			r, ok := p.hex4()
+			if !ok {
+				return "", p.malformed()
+			}
+			if utf16.IsSurrogate(r) {
+				first := r
+				r = utf8.RuneError
+				if save := p.pos; p.pos+1 < len(p.text) && p.text[p.pos] == '\\' && p.text[p.pos+1] == 'u' {
+					p.pos += 2
+					second, ok := p.hex4()
+					if !ok {
+						return "", p.malformed()
+					}
+					if r = utf16.DecodeRune(first, second); r == utf8.RuneError {
+						p.pos = save // the second stands for itself
+					}
+				}
+			}
+			b = utf8.AppendRune(b, r)
+		default:
+			return "", p.malformed()
+		}
+		start = p.pos
+		for p.pos < len(p.text) && p.text[p.pos] != '"' && p.text[p.pos] != '\\' {
+			if p.text[p.pos] < ' ' {
+				return "", p.malformed()
+			}
+			p.pos++
+		}
+		if p.pos == len(p.text) {
+			return "", p.malformed()
+		}
+		if p.text[p.pos] == '"' {
+			b = append(b, p.text[start:p.pos]...)
+			p.pos++
+			if !p.trusted && !utf8.Valid(b) {
+				return string([]rune(string(b))), nil
+			}
+			return string(b), nil
+		}
+	}
+}
+
+func (p *parser) hex4() (rune, bool) {
+	if p.pos+4 > len(p.text) {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(p.text[p.pos:p.pos+4], 16, 16)
+	p.pos += 4
+	return rune(n), err == nil
+}
+
+// AppendJSON appends the item as it goes over the wire, compact and in the order of names.
+func (m Map) AppendJSON(dst []byte) []byte {
+	dst = append(dst, '{')
+	for i := range m {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, m[i].Name)
+		dst = append(dst, ':')
+		dst = m[i].Value.AppendJSON(dst)
+	}
+	return append(dst, '}')
+}
+
+// AppendJSON appends the value as it goes over the wire.
+func (v Value) AppendJSON(dst []byte) []byte {
+	dst = append(dst, '{', '"')
+	dst = append(dst, v.Type.String()...)
+	dst = append(dst, '"', ':')
+	switch v.Type {
+	case BOOL, NULL:
+		dst = strconv.AppendBool(dst, v.Bool)
+	case M:
+		dst = v.Map.AppendJSON(dst)
+	case L:
+		dst = append(dst, '[')
+		for i := range v.List {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = v.List[i].AppendJSON(dst)
+		}
+		dst = append(dst, ']')
+	case SS, NS, BS:
+		dst = append(dst, '[')
+		for i := range v.List {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = v.List[i].appendText(dst)
+		}
+		dst = append(dst, ']')
+	default:
+		dst = v.appendText(dst)
+	}
+	return append(dst, '}')
+}
+
+func (v Value) appendText(dst []byte) []byte {
+	if v.Type == B {
+		dst = append(dst, '"')
+		dst = base64.StdEncoding.AppendEncode(dst, []byte(v.Text))
+		return append(dst, '"')
+	}
+	return appendString(dst, v.Text)
+}
+
+func appendString(dst []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	start := 0
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		dst = append(dst, s[start:i]...)
+		switch c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\r':
+			dst = append(dst, '\\', 'r')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		}
+		start = i + 1
+	}
+	dst = append(dst, s[start:]...)
+	return append(dst, '"')
+}

@@ -1,0 +1,3 @@
+package table
+
+type tokens struct{}

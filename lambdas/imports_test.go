@@ -1,0 +1,226 @@
+package lambdas_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "example.com/arvo"
+
+// What a folder may never reach, be it through other packages.
+const (
+	aws  = "github.com/aws/"
+	otel = "go.opentelemetry.io/"
+)
+
+// A rule says what the packages of one folder, and of the folders beneath it, may import. Where several rules fit a
+// package, the first one holds.
+type rule struct {
+	folder  string   // "x/*" is each folder in x, for itself
+	ours    []string // folders of this module, besides the rule's own; "x/..." is x with all beneath it
+	stdOnly bool     // and of everything else the standard library only
+	never   []string // prefixes of import paths that may not be reached at all
+}
+
+var rules = []rule{
+	{folder: "lambdas/arvo", never: []string{aws, otel}},
+	{folder: "lambdas/services/fulfilment", ours: []string{"lambdas/arvo", "lambdas/services/inventory", "lambdas/services/payment", "lambdas/services/shipping"}, stdOnly: true},
+	{folder: "lambdas/services/*", ours: []string{"lambdas/arvo"}, stdOnly: true},
+	{folder: "lambdas/broker", ours: []string{"lambdas/arvo"}, never: []string{otel}},
+	{folder: "lambdas/store", ours: []string{"lambdas/arvo"}, never: []string{otel}},
+	{folder: "lambdas/api_lambda", ours: []string{"lambdas/arvo", "lambdas/services/...", "lambdas/broker", "lambdas/store", "telemetry"}},
+	{folder: "lambdas/federated_handler", ours: []string{"lambdas/arvo", "lambdas/services/...", "lambdas/broker", "lambdas/store", "telemetry"}},
+	{folder: "lambdas/local/template"},
+	{folder: "lambdas/local", ours: []string{"telemetry/segment", "telemetry/tracetree", "dashboards/body", "dashboards/draw"}},
+	{folder: "lambdas"},
+	{folder: "telemetry/segment", never: []string{aws, otel}},
+	{folder: "telemetry/tracetree", ours: []string{"telemetry/segment"}, never: []string{aws, otel}},
+	{folder: "telemetry/trace", ours: []string{"telemetry/segment", "telemetry/tracetree"}},
+	{folder: "telemetry", ours: []string{"lambdas/arvo", "telemetry/segment"}},
+	{folder: "loadtest", ours: []string{"dashboards/draw", "telemetry/segment", "telemetry/tracetree"}},
+	{folder: "dashboards"},
+}
+
+// A goPackage is what `go list` tells of a package.
+type goPackage struct {
+	ImportPath string
+	Imports    []string // what its files import, tests excluded
+	Deps       []string // all that it reaches
+}
+
+// TestImportsPointOneWay holds every package of the module against [rules].
+func TestImportsPointOneWay(t *testing.T) {
+	for _, p := range listModule(t) {
+		for _, fault := range faults(p) {
+			t.Error(fault)
+		}
+	}
+}
+
+// TestFaults shows that an arrow that points back is seen: the module itself gives no occasion to.
+func TestFaults(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		pkg  goPackage
+		want []string
+	}{
+		{
+			"a service may import arvo and the standard library",
+			goPackage{"lambdas/services/payment", []string{"context", "net/http", module + "/lambdas/arvo"}, nil},
+			nil,
+		},
+		{
+			"a service may not import another service",
+			goPackage{"lambdas/services/payment", []string{module + "/lambdas/services/shipping"}, nil},
+			[]string{"lambdas/services/payment imports lambdas/services/shipping: lambdas/services/payment may import of this module only lambdas/arvo"},
+		},
+		{
+			"a workflow may import the services that it calls",
+			goPackage{"lambdas/services/fulfilment", []string{module + "/lambdas/services/shipping"}, nil},
+			nil,
+		},
+		{
+			"a service may not import a library",
+			goPackage{"lambdas/services/payment", []string{"github.com/google/uuid"}, nil},
+			[]string{"lambdas/services/payment imports github.com/google/uuid: lambdas/services/payment may import nothing outside the module but the standard library"},
+		},
+		{
+			"arvo may not reach AWS through another package",
+			goPackage{"lambdas/arvo", []string{"github.com/google/uuid"}, []string{"github.com/aws/smithy-go"}},
+			[]string{"lambdas/arvo reaches github.com/aws/smithy-go: lambdas/arvo must not"},
+		},
+		{
+			"local may not import the code that it runs",
+			goPackage{"lambdas/local/stack", []string{module + "/lambdas/arvo", module + "/lambdas/local/queue"}, nil},
+			[]string{"lambdas/local/stack imports lambdas/arvo: lambdas/local may import of this module only telemetry/segment, telemetry/tracetree, dashboards/body, dashboards/draw"},
+		},
+		{
+			"telemetry is one folder, not all that is beneath it",
+			goPackage{"lambdas/api_lambda", []string{module + "/telemetry", module + "/telemetry/segment"}, nil},
+			[]string{"lambdas/api_lambda imports telemetry/segment: lambdas/api_lambda may import of this module only lambdas/arvo, lambdas/services/..., lambdas/broker, lambdas/store, telemetry"},
+		},
+		{
+			"a folder without a rule is a fault",
+			goPackage{"tools/lint", nil, nil},
+			[]string{"tools/lint: no rule says what it may import"},
+		},
+		{
+			"a name that merely begins alike is another folder",
+			goPackage{"loadtester", nil, nil},
+			[]string{"loadtester: no rule says what it may import"},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.pkg.ImportPath = module + "/" + test.pkg.ImportPath
+			if got := faults(test.pkg); !slices.Equal(got, test.want) {
+				t.Errorf("got  %q\nwant %q", got, test.want)
+			}
+		})
+	}
+}
+
+// faults returns a sentence for each way in which p breaks its rule.
+func faults(p goPackage) []string {
+	pkg := strings.TrimPrefix(p.ImportPath, module+"/")
+	r, ok := ruleOf(pkg)
+	if !ok {
+		return []string{pkg + ": no rule says what it may import"}
+	}
+	var found []string
+	for _, imported := range p.Imports {
+		if name, ours := strings.CutPrefix(imported, module+"/"); ours {
+			if !within(name, r.folder+"/...") && !slices.ContainsFunc(r.ours, func(folder string) bool { return within(name, folder) }) {
+				allowed := "its own folder"
+				if len(r.ours) > 0 {
+					allowed = strings.Join(r.ours, ", ")
+				}
+				found = append(found, fmt.Sprintf("%s imports %s: %s may import of this module only %s", pkg, name, r.folder, allowed))
+			}
+		} else if r.stdOnly && !standard(imported) {
+			found = append(found, fmt.Sprintf("%s imports %s: %s may import nothing outside the module but the standard library", pkg, imported, r.folder))
+		}
+	}
+	for _, reached := range p.Deps {
+		if slices.ContainsFunc(r.never, func(prefix string) bool { return strings.HasPrefix(reached, prefix) }) {
+			found = append(found, fmt.Sprintf("%s reaches %s: %s must not", pkg, reached, r.folder))
+		}
+	}
+	return found
+}
+
+// ruleOf returns the first rule that fits pkg, with the folder's name written out.
+func ruleOf(pkg string) (rule, bool) {
+	for _, r := range rules {
+		if parent, each := strings.CutSuffix(r.folder, "*"); each {
+			child, beneath := strings.CutPrefix(pkg, parent)
+			if !beneath {
+				continue
+			}
+			child, _, _ = strings.Cut(child, "/")
+			r.folder = parent + child
+		}
+		if within(pkg, r.folder+"/...") {
+			return r, true
+		}
+	}
+	return rule{}, false
+}
+
+// within tells whether pkg is the folder, or lies beneath it if the folder is written "x/...".
+func within(pkg, folder string) bool {
+	root, beneath := strings.CutSuffix(folder, "/...")
+	return pkg == root || beneath && strings.HasPrefix(pkg, root+"/")
+}
+
+// standard tells whether the path names a package of the standard library: the first element of any other has a dot.
+func standard(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".")
+}
+
+// listModule asks the go command for all packages of the module.
+func listModule(t *testing.T) []goPackage {
+	t.Helper()
+	// The go command's reads are not seen by the test cache. Reading the module's folders here makes the cached result
+	// of this test depend on them, so that it runs again when a file of any package has changed.
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && strings.HasPrefix(d.Name(), ".") && path != ".." {
+			return filepath.SkipDir
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	var stderr bytes.Buffer
+	list := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,Deps", module+"/...")
+	list.Stderr = &stderr
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", list, err, &stderr)
+	}
+	var packages []goPackage
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("%v: %v", list, err)
+		}
+		packages = append(packages, p)
+	}
+	if len(packages) == 0 {
+		t.Fatalf("%v found no package", list)
+	}
+	return packages
+}

@@ -1,0 +1,265 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+
+	"example.com/arvo/lambdas/arvo"
+)
+
+// Limits of one PutEvents call, from EventBridge's quotas (January 2026).
+const (
+	MaxEntries = 10
+	MaxRequest = 1_000_000 // bytes, summed over the entries
+)
+
+// ErrRefused is what errors.Is finds in the error of a publication that the bus refused at least in part.
+var ErrRefused = errors.New("the bus refused events")
+
+// A RefusedError lists the events that the bus did not accept; all others of the same Publish call were accepted.
+type RefusedError struct{ Refusals []Refusal }
+
+// A Refusal is one event that the bus did not accept, with the code and message that it gave.
+type Refusal struct{ EventID, EventType, Code, Message string }
+
+func (e *RefusedError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%v:", ErrRefused)
+	for i, r := range e.Refusals {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, " %s %s (%s: %s)", r.EventType, r.EventID, r.Code, r.Message)
+	}
+	return b.String()
+}
+
+// Is reports that every RefusedError is an [ErrRefused].
+func (e *RefusedError) Is(target error) bool { return target == ErrRefused }
+
+// An Entry is what became of one event that was given to a [Publisher].
+type Entry struct {
+	Event          arvo.Event
+	Started, Ended time.Time // of all attempts together
+	Attempts       int
+	EnvelopeID     string // the id that the bus gave it; empty when Err is set
+	Err            error
+}
+
+// An Observer is told the outcome of every entry, once, before Publish returns. Calls may come from several
+// goroutines at a time and must be quick: the publication waits for them.
+type Observer interface {
+	Published(ctx context.Context, entry Entry)
+}
+
+// PutEventsAPI is the part of the EventBridge client that a [Publisher] uses.
+type PutEventsAPI interface {
+	PutEvents(context.Context, *eventbridge.PutEventsInput, ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error)
+}
+
+// PublisherConfig says how to publish. Client and Bus are required.
+type PublisherConfig struct {
+	Client   PutEventsAPI
+	Bus      string         // name or ARN
+	Observer Observer       // nil: nobody watches
+	Jitter   func() float64 // in [0,1); nil: math/rand/v2
+}
+
+// A Publisher puts events on a bus. It may be used by many goroutines.
+type Publisher struct {
+	PublisherConfig
+
+	mu       sync.Mutex
+	pending  []*pendingEntry
+	flushing bool
+}
+
+// NewPublisher returns a Publisher.
+func NewPublisher(c PublisherConfig) *Publisher {
+	if c.Jitter == nil {
+		c.Jitter = rand.Float64
+	}
+	return &Publisher{PublisherConfig: c}
+}
+
+type pendingEntry struct {
+	ctx     context.Context // of the Publish call
+	event   arvo.Event
+	request types.PutEventsRequestEntry
+	size    int
+	started time.Time
+
+	attempts   int
+	envelopeID string
+	err        error           // nil when accepted
+	done       *sync.WaitGroup // of the Publish call
+}
+
+// Publish returns nil when the bus has accepted all events. On a [*RefusedError] the events that it does not list
+// were accepted; on any other error each of them may or may not have been. Publishing an event again is harmless:
+// whoever receives it knows its id.
+func (p *Publisher) Publish(ctx context.Context, evs ...arvo.Event) error {
+	if len(evs) == 0 {
+		return nil
+	}
+	var done sync.WaitGroup
+	entries := make([]*pendingEntry, len(evs))
+	for i, ev := range evs {
+		e, err := p.entry(ctx, ev, &done)
+		if err != nil {
+			return err
+		}
+		entries[i] = e
+	}
+	done.Add(len(entries))
+	p.mu.Lock()
+	p.pending = append(p.pending, entries...)
+	if !p.flushing {
+		p.flushing = true
+		go p.flush()
+	}
+	p.mu.Unlock()
+	done.Wait() // ends: every call that flush makes is under a Publish call's context
+
+	var refused RefusedError
+	for _, e := range entries {
+		var r *refusal
+		switch {
+		case e.err == nil:
+		case errors.As(e.err, &r):
+			refused.Refusals = append(refused.Refusals, Refusal{e.event.ID, e.event.Type, r.code, r.message})
+		default:
+			return fmt.Errorf("broker: put events on %s: %w", p.Bus, e.err)
+		}
+	}
+	if len(refused.Refusals) > 0 {
+		return &refused
+	}
+	return nil
+}
+
+func (p *Publisher) entry(ctx context.Context, ev arvo.Event, done *sync.WaitGroup) (*pendingEntry, error) {
+	detail, err := ev.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("broker: event %s: %w", ev.ID, err)
+	}
+	e := &pendingEntry{ctx: ctx, event: ev, done: done, started: time.Now()}
+	e.request = types.PutEventsRequestEntry{
+		EventBusName: aws.String(p.Bus),
+		Source:       aws.String(ev.Source),
+		DetailType:   aws.String(ev.Type),
+		Detail:       aws.String(string(detail)),
+	}
+	if h := TraceHeader(ev.Traceparent); h != "" {
+		e.request.TraceHeader = aws.String(h)
+	}
+	// EventBridge's own rule for the size of an entry, without Time and Resources, which are not set.
+	e.size = len(ev.Source) + len(ev.Type) + len(detail)
+	return e, nil
+}
+
+// flush sends what is pending until nothing is.
+func (p *Publisher) flush() {
+	for {
+		p.mu.Lock()
+		n, size := 0, 0
+		for n < len(p.pending) && n < MaxEntries && (n == 0 || size+p.pending[n].size <= MaxRequest) {
+			size += p.pending[n].size
+			n++
+		}
+		if n == 0 {
+			p.pending, p.flushing = nil, false
+			p.mu.Unlock()
+			return
+		}
+		chunk := p.pending[:n:n]
+		p.pending = p.pending[n:]
+		p.mu.Unlock()
+		p.send(chunk)
+		for _, e := range chunk {
+			if p.Observer != nil {
+				p.Observer.Published(e.ctx, Entry{Event: e.event, Started: e.started, Ended: time.Now(), Attempts: e.attempts, EnvelopeID: e.envelopeID, Err: e.err})
+			}
+			e.done.Done()
+		}
+	}
+}
+
+// send makes one call for the chunk, and further ones for what was refused for a passing reason. All entries were
+// given within one invocation, so the first one's context, and its deadline, are everybody's.
+func (p *Publisher) send(chunk []*pendingEntry) {
+	ctx := chunk[0].ctx
+	giveUp := time.Now().Add(2 * time.Second)
+	if deadline, ok := ctx.Deadline(); ok {
+		giveUp = time.Now().Add(time.Until(deadline) * 4 / 5)
+	}
+	for wait := 25 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		chunk = p.attempt(ctx, chunk)
+		if len(chunk) == 0 || time.Now().After(giveUp) {
+			return
+		}
+		timer := time.NewTimer(time.Duration(p.Jitter() * float64(wait)))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// attempt makes one call and returns the entries worth another.
+func (p *Publisher) attempt(ctx context.Context, chunk []*pendingEntry) (again []*pendingEntry) {
+	in := &eventbridge.PutEventsInput{Entries: make([]types.PutEventsRequestEntry, len(chunk))}
+	for i, e := range chunk {
+		in.Entries[i] = e.request
+		e.attempts++
+	}
+	out, err := p.Client.PutEvents(ctx, in)
+	if err == nil && len(out.Entries) != len(chunk) {
+		err = fmt.Errorf("%d entries were sent, %d answered", len(chunk), len(out.Entries))
+	}
+	if err != nil { // the SDK has retried what can be retried
+		for _, e := range chunk {
+			e.err = err
+		}
+		return nil
+	}
+	for i, e := range chunk {
+		result := out.Entries[i]
+		if code := aws.ToString(result.ErrorCode); code != "" || result.EventId == nil {
+			e.err = &refusal{code: code, message: aws.ToString(result.ErrorMessage)}
+			if passing(code) {
+				again = append(again, e)
+			}
+			continue
+		}
+		e.err, e.envelopeID = nil, *result.EventId
+	}
+	return again
+}
+
+// A refusal is the bus's answer to one entry.
+type refusal struct{ code, message string }
+
+func (r *refusal) Error() string { return r.code + ": " + r.message }
+
+// passing reports whether an entry refused with code may be accepted later. EventBridge does not list its codes;
+// those that speak of the entry itself or of rights are known, so all others count as passing.
+func passing(code string) bool {
+	switch code {
+	case "MalformedDetail", "InvalidArgument", "InvalidAccountIdException", "NotAuthorizedForSource",
+		"NotAuthorizedForSourceException", "AccessDeniedException", "ValidationException", "ResourceNotFoundException":
+		return false
+	}
+	return true
+}

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"example.com/arvo/lambdas/local/wire"
 )
 
 // A Config describes a queue. The zero value of every field but Name means AWS's default.
@@ -57,7 +55,7 @@ const (
 // normalize fills in the defaults and checks the ranges. What depends on other queues is checked by the Service.
 func (c *Config) normalize() error {
 	if strings.HasSuffix(c.Name, ".fifo") {
-		return fail("UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation", "queue %q: only standard queues run here, not FIFO queues", clip(c.Name))
+		return unsupported("queue %q: only standard queues run here, not FIFO queues", clip(c.Name))
 	}
 	if !validQueueName(c.Name) {
 		return invalidParameter("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
@@ -140,14 +138,6 @@ func validateTags(tags map[string]string) error {
 	return nil
 }
 
-func invalidAttribute(name string) *wire.Error {
-	return fail("InvalidAttributeValue", "InvalidAttributeValue", "Invalid value for the parameter %s.", name)
-}
-
-func unknownAttribute(name string) *wire.Error {
-	return fail("InvalidAttributeName", "InvalidAttributeName", "Unknown Attribute %s.", clip(name))
-}
-
 // set changes one attribute by its name and text on the wire. An empty text of a policy removes it.
 func (c *Config) set(name, text string) error {
 	duration := func(to *time.Duration) error {
@@ -200,12 +190,12 @@ func (c *Config) set(name, text string) error {
 		c.RedriveAllow = r
 		return err
 	case "FifoQueue", "ContentBasedDeduplication", "DeduplicationScope", "FifoThroughputLimit":
-		return fail("UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation", "attribute %s: only standard queues run here, not FIFO queues", name)
+		return unsupported("attribute %s: only standard queues run here, not FIFO queues", name)
 	case "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds":
 		if text == "" {
 			return nil
 		}
-		return fail("UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation", "attribute %s: there is no KMS here; SqsManagedSseEnabled is accepted", name)
+		return unsupported("attribute %s: there is no KMS here; SqsManagedSseEnabled is accepted", name)
 	}
 	return unknownAttribute(name)
 }
@@ -326,20 +316,12 @@ func parseRedriveAllow(text string) (*RedriveAllow, error) {
 
 func quoted(s string) string { return string(appendString(nil, s)) }
 
-// differs names an attribute in which two configurations differ, or nothing. Tags do not count.
-func (c *Config) differs(other *Config) string {
-	a, b := c.attributes(), other.attributes()
-	for _, name := range slices.Sorted(maps.Keys(a)) {
-		if a[name] != b[name] {
-			return name
-		}
+// names are the attributes in which two configurations can differ.
+func (c *Config) names() []string {
+	return []string{
+		"DelaySeconds", "MaximumMessageSize", "MessageRetentionPeriod", "Policy", "ReceiveMessageWaitTimeSeconds",
+		"RedriveAllowPolicy", "RedrivePolicy", "SqsManagedSseEnabled", "VisibilityTimeout",
 	}
-	for _, name := range slices.Sorted(maps.Keys(b)) {
-		if _, ok := a[name]; !ok {
-			return name
-		}
-	}
-	return ""
 }
 
 // attributes returns the configuration by its names and texts on the wire.

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"example.com/arvo/lambdas/local/wire"
 )
 
 // A Message is what a producer sends.
@@ -121,7 +119,7 @@ func (m *Message) validate() error {
 		return invalidParameter("Value %s for parameter MessageGroupId is invalid. Reason: MessageGroupId can only include alphanumeric and punctuation characters. 1 to 128 in length.", m.GroupID)
 	}
 	if d := m.Delay; d != nil && (*d < 0 || *d > maxDelay || *d%time.Second != 0) {
-		return invalidParameter("Value %v for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900.", seconds(*d))
+		return invalidParameter("Value %v for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900.", d.Seconds())
 	}
 	return nil
 }
@@ -152,7 +150,7 @@ func validateAttribute(name string, a Attribute) error {
 	switch kind {
 	case "Binary":
 		if len(a.BinaryValue) == 0 || a.StringValue != "" {
-			return invalidParameter("The message attribute '%s' must contain non-empty message attribute value for message attribute type '%s'.", name, kind)
+			return invalidParameter("Message (user) attribute '%s' must contain a non-empty value of type '%s'.", name, kind)
 		}
 		return nil
 	case "String", "Number":
@@ -160,7 +158,7 @@ func validateAttribute(name string, a Attribute) error {
 		return invalidParameter("The message attribute '%s' has an invalid message attribute type, the set of supported type prefixes is Binary, Number, and String.", name)
 	}
 	if a.StringValue == "" || len(a.BinaryValue) > 0 {
-		return invalidParameter("The message attribute '%s' must contain non-empty message attribute value for message attribute type '%s'.", name, kind)
+		return invalidParameter("Message (user) attribute '%s' must contain a non-empty value of type '%s'.", name, kind)
 	}
 	if i, r := illegal(a.StringValue); i >= 0 {
 		return invalidContents(fmt.Sprintf("message attribute '%s'", name), i, r)
@@ -213,14 +211,6 @@ func illegal(s string) (int, rune) {
 		i += n
 	}
 	return -1, 0
-}
-
-func invalidContents(where string, offset int, r rune) error {
-	return &wire.Error{
-		Code:      "InvalidMessageContents",
-		Message:   fmt.Sprintf("Invalid binary character '#x%X' at byte %d of the %s, the set of allowed characters is #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF", r, offset, where),
-		QueryCode: "InvalidMessageContents",
-	}
 }
 
 func md5Hex(s string) string {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"example.com/arvo/lambdas/local/wire"
 )
 
 const (
@@ -90,6 +88,27 @@ func (q *Queue) Config() Config {
 	return q.cfg.clone()
 }
 
+// configure changes the queue's configuration: all that change does or, on an error, nothing. Retention counts for the
+// messages in the queue too, all else for what comes later.
+func (q *Queue) configure(change func(*Config) error) error {
+	q.s.mu.Lock()
+	defer q.s.mu.Unlock()
+	if err := q.usable(); err != nil {
+		return err
+	}
+	cfg := q.cfg.clone()
+	if err := change(&cfg); err != nil {
+		return err
+	}
+	if cfg.DeadLetter != q.cfg.DeadLetter {
+		if err := q.s.checkDeadLetter(&cfg); err != nil {
+			return err
+		}
+	}
+	q.cfg, q.modified = cfg, time.Now()
+	return nil
+}
+
 // Counts are a queue's levels and its counters since it was created. At every moment
 //
 //	Sent + MovedIn + Duplicated = Deleted + DeadLettered + MovedOut + Expired + Purged + Visible + InFlight + Delayed
@@ -146,7 +165,7 @@ func (q *Queue) Send(ctx context.Context, m Message) (id string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	if err := q.store(st); err != nil {
+	if err := q.store(st)[0]; err != nil {
 		return "", err
 	}
 	return st.id, nil
@@ -159,37 +178,32 @@ func (q *Queue) prepare(m Message) (*stored, error) {
 	}
 	st := &stored{Message: m, size: m.size(), bodyMD5: md5Hex(m.Body), attrsMD5: md5OfAttributes(m.Attributes), dueIndex: -1, expiryIndex: -1}
 	if st.size > maxMessageSize {
-		return nil, tooLong(maxMessageSize)
+		return nil, errTooLong(maxMessageSize)
 	}
 	return st, nil
 }
 
-func tooLong(limit int) *wire.Error {
-	return invalidParameter("One or more parameters are invalid. Reason: Message must be shorter than %d bytes.", limit)
-}
-
-// store puts prepared messages into the queue: all or, when one is too long for this queue, none.
-func (q *Queue) store(messages ...*stored) error {
-	var latency []time.Duration
+// store puts prepared messages into the queue and returns the outcome of each.
+func (q *Queue) store(messages ...*stored) []error {
+	errs := make([]error, len(messages))
+	latency := make([]time.Duration, len(messages))
 	if q.s.opts.Latency != nil {
-		latency = make([]time.Duration, len(messages))
 		for i := range latency {
 			latency[i] = q.s.opts.Latency()
 		}
 	}
 	q.s.mu.Lock()
 	defer q.s.mu.Unlock()
-	if err := q.usable(); err != nil {
-		return err
-	}
-	for _, m := range messages {
-		if m.size > q.cfg.MaximumMessageSize {
-			return tooLong(q.cfg.MaximumMessageSize)
-		}
-	}
 	now := time.Now()
 	q.settle(now)
 	for i, m := range messages {
+		if errs[i] = q.usable(); errs[i] != nil {
+			continue
+		}
+		if m.size > q.cfg.MaximumMessageSize {
+			errs[i] = errTooLong(q.cfg.MaximumMessageSize)
+			continue
+		}
 		m.id, m.sent = q.s.newID(), now
 		q.total.Sent++
 		q.total.SentBytes += uint64(m.size)
@@ -200,14 +214,14 @@ func (q *Queue) store(messages ...*stored) error {
 		switch {
 		case delay > 0:
 			q.admit(m, delayed, now, delay)
-		case latency != nil && latency[i] > 0:
+		case latency[i] > 0:
 			q.admit(m, arriving, now, latency[i])
 		default:
 			q.admit(m, visible, now, 0)
 		}
 	}
 	q.wake(now)
-	return nil
+	return errs
 }
 
 // usable reports whether calls on the queue make sense still.
@@ -343,10 +357,10 @@ func (q *Queue) Receive(ctx context.Context, r ReceiveRequest) ([]Received, erro
 		return nil, invalidParameter("Value %d for parameter MaxNumberOfMessages is invalid. Reason: Must be between 1 and %d, if provided.", r.Max, maxReceive)
 	}
 	if r.Wait < 0 || r.Wait > maxWait {
-		return nil, invalidParameter("Value %v for parameter WaitTimeSeconds is invalid. Reason: Must be >= 0 and <= 20, if provided.", seconds(r.Wait))
+		return nil, invalidParameter("Value %v for parameter WaitTimeSeconds is invalid. Reason: Must be >= 0 and <= 20, if provided.", r.Wait.Seconds())
 	}
 	if v := r.Visibility; v != nil && (*v < 0 || *v > maxVisibility) {
-		return nil, invalidParameter("Value %v for parameter VisibilityTimeout is invalid. Reason: Must be between 0 and 43200, if provided.", seconds(*v))
+		return nil, invalidParameter("Value %v for parameter VisibilityTimeout is invalid. Reason: Must be between 0 and 43200, if provided.", v.Seconds())
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -394,7 +408,7 @@ func (q *Queue) take(r ReceiveRequest, w *waiter) ([]Received, *waiter, error) {
 	for len(out) < r.Max && q.ready.len > 0 {
 		if q.in[inFlight] >= MaxInFlight {
 			if len(out) == 0 && r.Wait == 0 {
-				return nil, nil, fail("OverLimit", "OverLimit", "Too many messages in flight: a queue may have at most %d", MaxInFlight)
+				return nil, nil, errOverLimit()
 			}
 			break
 		}
@@ -428,18 +442,18 @@ func (q *Queue) take(r ReceiveRequest, w *waiter) ([]Received, *waiter, error) {
 // deliver hands a visible message out.
 func (q *Queue) deliver(m *stored, now time.Time, visibility time.Duration) Received {
 	m.receives++
-	m.delivery++
+	m.here++
 	m.received = now
 	if m.firstReceived.IsZero() {
 		m.firstReceived = now
 	}
-	if m.receives >= poisonReceives {
+	if m.here >= poisonReceives {
 		q.age.remove(m)
 	}
 	q.turn(m, inFlight, now.Add(visibility))
 	q.receipts.add(m)
 	return Received{
-		ID: m.id, ReceiptHandle: receipt{q.tag, m.sequence, m.delivery}.handle(),
+		ID: m.id, ReceiptHandle: receipt{q.tag, m.sequence, m.here}.handle(),
 		Body: m.Body, MD5OfBody: m.bodyMD5, MD5OfAttributes: m.attrsMD5,
 		SenderID: senderID, Sent: m.sent, FirstReceived: m.firstReceived, ReceiveCount: m.receives,
 		TraceHeader: m.TraceHeader, GroupID: m.GroupID, DeadLetterSource: m.source,
@@ -451,7 +465,7 @@ func (q *Queue) deliver(m *stored, now time.Time, visibility time.Duration) Rece
 // dead-letter queue that was deleted takes nothing, and the message is received on.
 func (q *Queue) deadLetter(m *stored, now time.Time) bool {
 	d := q.cfg.DeadLetter
-	if d == nil || m.receives < d.MaxReceiveCount {
+	if d == nil || int(m.here) < d.MaxReceiveCount {
 		return false
 	}
 	target := q.s.byARN(d.TargetARN)
@@ -465,11 +479,12 @@ func (q *Queue) deadLetter(m *stored, now time.Time) bool {
 	return true
 }
 
-// adopt takes a message in that has left another queue. Its id, contents and first send stay; the age begins anew.
+// adopt takes a message in that has left another queue. What is known of it stays; its age and what counts towards
+// this queue's own redrive policy begin anew.
 func (q *Queue) adopt(m *stored, now time.Time) {
 	q.settle(now)
 	q.total.MovedIn++
-	m.receives, m.delivery, m.firstReceived = 0, 0, time.Time{}
+	m.here = 0
 	q.admit(m, visible, now, 0)
 	q.wake(now)
 }
@@ -532,7 +547,7 @@ func (q *Queue) delete(handles []string) []error {
 			continue
 		}
 		m := q.receipts.get(r.sequence)
-		if m == nil || m.delivery != r.delivery {
+		if m == nil || m.here != r.delivery {
 			continue
 		}
 		q.drop(m)
@@ -551,11 +566,12 @@ func (q *Queue) duplicate(m *stored, now time.Time) {
 	c := *m
 	c.duplicate = true
 	c.receives--
+	c.here--
 	c.ready, c.age, c.dueIndex, c.expiryIndex = link{}, link{}, -1, -1
 	q.total.Duplicated++
 	q.s.sequence++
 	c.sequence, c.state = q.s.sequence, inFlight
-	if c.receives < poisonReceives {
+	if c.here < poisonReceives {
 		q.age.insertBefore(&c, q.olderThan(&c))
 	}
 	q.expiry.add(&c)
@@ -572,11 +588,12 @@ func (q *Queue) olderThan(m *stored) *stored {
 	return next
 }
 
-// ChangeVisibility hides an in-flight message for d from now on; 0 makes it visible at once. The whole time from its
+// ChangeVisibility hides a message that was received for d from now on; 0 makes it visible at once. A message whose
+// visibility timeout has passed is hidden again, as long as nobody else has received it. The whole time from its
 // receive cannot exceed 12 hours.
 func (q *Queue) ChangeVisibility(receiptHandle string, d time.Duration) error {
 	if d < 0 || d > maxVisibility {
-		return invalidParameter("Value %v for parameter VisibilityTimeout is invalid. Reason: Must be between 0 and 43200, if provided.", seconds(d))
+		return invalidParameter("Value %v for parameter VisibilityTimeout is invalid. Reason: Must be between 0 and 43200, if provided.", d.Seconds())
 	}
 	r, ok := parseReceipt(receiptHandle)
 	if !ok || r.queue != q.tag {
@@ -593,16 +610,17 @@ func (q *Queue) ChangeVisibility(receiptHandle string, d time.Duration) error {
 	if m == nil {
 		return invalidParameter("Value %s for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change.", receiptHandle)
 	}
-	if m.state != inFlight || m.delivery != r.delivery {
-		return fail("MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight", "The message referred to is not in flight.")
+	if m.here != r.delivery {
+		return fail("MessageNotInflight", legacy+"MessageNotInflight", "The message was received again since; this receive of it is not in flight.")
 	}
 	if now.Add(d).Sub(m.received) > maxVisibility {
-		return invalidParameter("Total VisibilityTimeout for the message is beyond the limit [43200 seconds]")
+		return invalidParameter("Value %v for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is beyond the limit [43200 seconds].", d.Seconds())
 	}
-	if d == 0 {
-		q.turn(m, visible, time.Time{})
-	} else {
+	switch {
+	case d > 0:
 		q.turn(m, inFlight, now.Add(d))
+	case m.state == inFlight:
+		q.turn(m, visible, time.Time{})
 	}
 	q.wake(now)
 	return nil
@@ -621,7 +639,7 @@ func (q *Queue) Purge() error {
 	}
 	now := time.Now()
 	if !q.purged.IsZero() && now.Sub(q.purged) < purgeInterval {
-		return fail("PurgeQueueInProgress", "AWS.SimpleQueueService.PurgeQueueInProgress", "Only one PurgeQueue operation on %s is allowed every 60 seconds.", q.name)
+		return errPurging(q.name)
 	}
 	q.settle(now)
 	q.purged = now

@@ -3,6 +3,7 @@ package queue
 import (
 	cryptorand "crypto/rand"
 	"encoding/binary"
+	"maps"
 	"math/rand/v2"
 	"net/url"
 	"strings"
@@ -90,31 +91,35 @@ func (s *Service) Close() {
 const recreateAfter = time.Minute
 
 // Create makes a queue. When a queue of that name and the same configuration exists, that one is returned; when it is
-// configured otherwise, the error is QueueNameExists.
+// configured otherwise, the error is QueueNameExists. Tags are not compared.
 func (s *Service) Create(cfg Config) (*Queue, error) {
 	cfg = cfg.clone()
 	if err := cfg.normalize(); err != nil {
 		return nil, err
 	}
+	return s.create(cfg, cfg.names())
+}
+
+// create makes a queue of a normalized configuration, or returns the one that agrees with it in the given attributes.
+func (s *Service) create(cfg Config, compare []string) (*Queue, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.isClosed {
 		return nil, errClosed()
 	}
 	if q, ok := s.queues[cfg.Name]; ok {
-		if differs := q.cfg.differs(&cfg); differs != "" {
-			return nil, fail("QueueNameExists", "QueueAlreadyExists", "A queue already exists with the same name and a different value for attribute %s", differs)
+		is, want := q.cfg.attributes(), cfg.attributes()
+		for _, name := range compare {
+			if is[name] != want[name] {
+				return nil, fail("QueueNameExists", "QueueAlreadyExists", "A queue already exists with the same name and a different value for attribute %s", name)
+			}
 		}
 		return q, nil
 	}
 	now := time.Now()
-	for name, at := range s.deleted {
-		if now.Sub(at) >= recreateAfter {
-			delete(s.deleted, name)
-		}
-	}
+	s.forgetDeleted(now)
 	if _, ok := s.deleted[cfg.Name]; ok {
-		return nil, fail("QueueDeletedRecently", "AWS.SimpleQueueService.QueueDeletedRecently", "You must wait 60 seconds after deleting a queue before you can create another with the same name.")
+		return nil, fail("QueueDeletedRecently", legacy+"QueueDeletedRecently", "You must wait 60 seconds after deleting a queue before you can create another with the same name.")
 	}
 	if err := s.checkDeadLetter(&cfg); err != nil {
 		return nil, err
@@ -122,6 +127,30 @@ func (s *Service) Create(cfg Config) (*Queue, error) {
 	q := newQueue(s, cfg, now)
 	s.queues[cfg.Name] = q
 	return q, nil
+}
+
+func (s *Service) forgetDeleted(now time.Time) {
+	maps.DeleteFunc(s.deleted, func(_ string, at time.Time) bool { return now.Sub(at) >= recreateAfter })
+}
+
+// remove deletes a queue with its messages. Receives that wait on it fail with QueueDoesNotExist.
+func (s *Service) remove(q *Queue) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := q.usable(); err != nil {
+		return err
+	}
+	now := time.Now()
+	s.forgetDeleted(now)
+	s.deleted[q.name] = now
+	delete(s.queues, q.name)
+	q.gone = true
+	q.stopTimer()
+	for _, w := range q.waiting {
+		w.signal <- struct{}{}
+	}
+	q.waiting = nil
+	return nil
 }
 
 // checkDeadLetter checks what a redrive policy says of another queue.

@@ -28,8 +28,8 @@ type stored struct {
 	due           time.Time // when arriving, delayed or in flight ends
 	received      time.Time // last; visibility is capped at 12 h from here
 	firstReceived time.Time
-	receives      int
-	delivery      uint32 // number of the last delivery; differs from receives in a duplicate
+	receives      int    // in all, earlier queues included, as reported
+	here          uint32 // receives in this queue: numbers the deliveries, decides on redrive and on what counts for the age
 	source        string // ARN of the queue that dead-lettered it
 	duplicate     bool   // a second copy, which is not copied again
 

@@ -1,0 +1,553 @@
+package function
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"example.com/arvo/lambdas/local/function/traceheader"
+	"example.com/arvo/lambdas/local/wire"
+)
+
+// A Request asks for one synchronous invocation.
+type Request struct {
+	Function      string // a name
+	Payload       []byte // JSON, at most [MaxPayload] bytes; it must not change until Invoke returns. Empty means {}
+	TraceHeader   string // X-Amzn-Trace-Id of the caller; empty or malformed: the function's tracing mode decides
+	ClientContext string // JSON for the function's context, without line breaks; empty: none
+	Tail          bool   // return the last 4 KB of the invocation's log
+}
+
+// A Response is what an invocation came to.
+type Response struct {
+	RequestID     string
+	Payload       []byte // the function's answer, or {"errorMessage","errorType"} of a function error
+	FunctionError string // empty, or Unhandled: the function reported an error, crashed or timed out
+	ErrorType     string // of a function error, such as Runtime.ExitError or Sandbox.Timedout
+	LogTail       []byte // with Request.Tail
+}
+
+// An Invocation is a finished or throttled invocation as an observer sees it: enough to draw Lambda's own X-Ray segments
+// and to count its metrics.
+type Invocation struct {
+	Function  string
+	ARN       string
+	RequestID string
+	Stream    string // log stream of the environment
+
+	// The trace. SegmentID is the id of the AWS::Lambda segment, FunctionSegmentID that of the AWS::Lambda::Function
+	// segment under it, which the function was given as Parent. Without active tracing both are empty and the function was
+	// given Parent as it came.
+	Root, Parent                 string
+	SegmentID, FunctionSegmentID string
+	Sampled                      bool
+
+	Arrived      time.Time
+	Started      time.Time // hand-over to the process
+	Duration     time.Duration
+	Billed       time.Duration // Duration and INIT, in whole milliseconds
+	InitStarted  time.Time     // zero unless Cold
+	InitDuration time.Duration // of a cold start
+	Cold         bool
+	MemoryMB     int
+	MaxMemoryMB  int
+
+	FunctionError string
+	ErrorType     string
+	ThrottleCause string // empty, or the Reason of a throttle: then nothing ran
+	Concurrent    int    // invocations of the function at the time it began, itself included
+}
+
+// invocation is one on its way. Until it is handed over its cold start owns it, then the environment's lock guards it.
+type invocation struct {
+	id            string
+	function      *function
+	settings      *settings
+	payload       []byte
+	clientContext string
+	parent        traceheader.Header // as it came
+	trace         traceheader.Header // as the function gets it
+	segmentID     string
+	tail          *tail
+	arrived       time.Time
+	started       time.Time
+	stream        string
+	concurrent    int
+	pooled        bool   // counts against the account's unreserved concurrency
+	group         *group // its log, from START on
+
+	cold         bool
+	initStarted  time.Time
+	initDuration time.Duration
+
+	timer, killer *time.Timer
+	doomed        bool // its process is killed before its response counts
+	responded     bool
+	result        Response
+	err           error
+	done          chan struct{}
+}
+
+func (inv *invocation) deadline() time.Time { return inv.started.Add(inv.settings.Timeout) }
+
+var errClosing = &wire.Error{Code: "ServiceException", Message: "the local Lambda is shutting down", Status: http.StatusServiceUnavailable}
+
+const (
+	reasonReserved = "ReservedFunctionConcurrentInvocationLimitExceeded"
+	reasonAccount  = "ConcurrentInvocationLimitExceeded"
+)
+
+// Throttled tells whether err is Lambda's refusal to run an invocation now: TooManyRequestsException, status 429.
+func Throttled(err error) bool {
+	var e *wire.Error
+	return errors.As(err, &e) && e.Code == "TooManyRequestsException"
+}
+
+func throttled(reason string) *wire.Error {
+	return &wire.Error{
+		Code: "TooManyRequestsException", Message: "Rate Exceeded.", Status: http.StatusTooManyRequests,
+		Members: map[string]any{"Reason": reason},
+	}
+}
+
+// Invoke runs a function once and returns when it has answered and asked for its next event. A function that fails is
+// no error: FunctionError says so. Errors are [*wire.Error]: ResourceNotFoundException, RequestTooLargeException,
+// TooManyRequestsException ([Throttled]), ServiceException while closing; or ctx's, and then the invocation goes on
+// without anyone waiting for it, as on AWS.
+func (s *Service) Invoke(ctx context.Context, req Request) (Response, error) {
+	if len(req.Payload) > MaxPayload {
+		return Response{}, tooLarge(len(req.Payload), "RequestResponse", MaxPayload)
+	}
+	inv, err := s.admit(req)
+	if err != nil {
+		return Response{}, err
+	}
+	s.dispatch(inv)
+	select {
+	case <-inv.done:
+		return inv.result, inv.err
+	case <-ctx.Done():
+		return Response{}, context.Cause(ctx)
+	}
+}
+
+func tooLarge(size int, kind string, limit int) error {
+	return &wire.Error{
+		Code: "RequestTooLargeException", Status: http.StatusRequestEntityTooLarge,
+		Message: fmt.Sprintf("%d byte payload is too large for the %s invocation type (limit %d bytes)", size, kind, limit),
+	}
+}
+
+// admit takes a place in the concurrency pools for an invocation, or refuses it.
+func (s *Service) admit(req Request) (*invocation, error) {
+	inv := &invocation{
+		id:            newUUID(s.options.Random),
+		payload:       req.Payload,
+		clientContext: req.ClientContext,
+		arrived:       time.Now(),
+		done:          make(chan struct{}),
+	}
+	if len(inv.payload) == 0 {
+		inv.payload = []byte("{}")
+	}
+	if req.Tail {
+		inv.tail = &tail{}
+	}
+	faulty := s.options.Throttle != nil && s.options.Throttle()
+
+	s.mu.Lock()
+	f, ok := s.functions[req.Function]
+	if !ok {
+		s.mu.Unlock()
+		return nil, s.notFound(req.Function)
+	}
+	if s.closed {
+		s.mu.Unlock()
+		return nil, errClosing
+	}
+	inv.function, inv.settings = f, f.settings
+	cause := ""
+	switch {
+	case f.reserved != nil && (f.running >= *f.reserved || faulty):
+		cause = reasonReserved
+	case f.reserved == nil && (s.unreserved >= s.unreservedLimit() || faulty):
+		cause = reasonAccount
+	}
+	if cause != "" {
+		f.stats.Throttles++
+		inv.concurrent = f.running
+		s.mu.Unlock()
+		s.route(inv, req.TraceHeader)
+		s.observe(inv, 0, 0, cause)
+		return nil, throttled(cause)
+	}
+	f.running++
+	s.running++
+	if f.reserved == nil {
+		s.unreserved++
+		inv.pooled = true
+	}
+	f.stats.Invocations++
+	f.stats.MaxConcurrent = max(f.stats.MaxConcurrent, f.running)
+	inv.concurrent = f.running
+	s.mu.Unlock()
+	s.route(inv, req.TraceHeader)
+	return inv, nil
+}
+
+// route decides the trace of an invocation. With active tracing Lambda adds its two segments; every trace that begins
+// here is sampled then, where AWS samples one a second and 5 % of the rest. Without it a header passes as it came.
+func (s *Service) route(inv *invocation, header string) {
+	random := s.options.Random
+	h, ok := traceheader.Parse(header)
+	active := inv.settings.Tracing == "Active"
+	if !ok {
+		h = traceheader.Header{Root: traceheader.NewRoot(inv.arrived, random)}
+	}
+	if h.Decision == traceheader.Undecided {
+		h.Decision = traceheader.NotSampled
+		if active {
+			h.Decision = traceheader.Sampled
+		}
+	}
+	inv.parent, inv.trace = h, h
+	switch {
+	case active:
+		inv.segmentID = traceheader.NewID(random)
+		inv.trace.Parent = traceheader.NewID(random)
+	case h.Parent == "":
+		inv.trace.Parent = traceheader.NewID(random)
+	}
+}
+
+// dispatch gives an invocation to the most recently used idle environment, or starts one.
+func (s *Service) dispatch(inv *invocation) {
+	for {
+		e := s.take(inv)
+		if e == nil {
+			return
+		}
+		if e.begin(inv) {
+			return
+		}
+		// The process died while idle and was not yet found dead: try another.
+	}
+}
+
+// take pops an idle environment; with none, it sends the invocation to a cold start and returns nil.
+func (s *Service) take(inv *invocation) *environment {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := inv.function
+	inv.settings = f.settings
+	if n := len(f.idle); n > 0 {
+		e := f.idle[n-1]
+		f.idle[n-1] = nil
+		f.idle = f.idle[:n-1]
+		e.reclaim.Stop() // one that has just fired finds the environment not idle
+		return e
+	}
+	f.stats.ColdStarts++
+	inv.cold = true
+	s.work.Go(func() { s.coldStart(inv) })
+	return nil
+}
+
+// park makes an environment available. With outdated settings, or after Close, it ends instead.
+func (s *Service) park(e *environment) {
+	s.mu.Lock()
+	f := e.function
+	if _, alive := f.live[e]; !alive {
+		s.mu.Unlock()
+		return
+	}
+	if e.settings != f.settings || s.stop.Err() != nil {
+		s.mu.Unlock()
+		e.shutdown("spindown")
+		return
+	}
+	e.idleSince = time.Now()
+	if e.reclaim == nil {
+		e.reclaim = time.AfterFunc(s.options.IdleAfter, func() { s.reclaim(e) })
+	} else {
+		e.reclaim.Reset(s.options.IdleAfter)
+	}
+	f.idle = append(f.idle, e)
+	s.mu.Unlock()
+}
+
+// reclaim ends an environment that has been idle for long enough.
+func (s *Service) reclaim(e *environment) {
+	s.mu.Lock()
+	expired := time.Since(e.idleSince) >= s.options.IdleAfter && s.unpark(e)
+	s.mu.Unlock()
+	if expired {
+		e.shutdown("spindown")
+	}
+}
+
+// unpark takes an environment from among the idle ones and reports whether it was there; s.mu is held.
+func (s *Service) unpark(e *environment) bool {
+	f := e.function
+	for i, idle := range f.idle {
+		if idle == e {
+			f.idle = append(f.idle[:i], f.idle[i+1:]...)
+			e.reclaim.Stop()
+			return true
+		}
+	}
+	return false
+}
+
+// coldStart runs INIT for an invocation: up to 10 s, and when that fails once more within the invocation's own time.
+func (s *Service) coldStart(inv *invocation) {
+	inv.initStarted = time.Now()
+	stream := s.newStream()
+	e, failed := s.initialise(inv.function, inv.settings, stream, initLimit, "init")
+	if e != nil {
+		inv.initDuration = time.Since(inv.initStarted)
+	} else if s.stop.Err() == nil {
+		inv.started, inv.stream = time.Now(), stream
+		s.logStart(s.logs.create(inv.settings.LogGroup), inv)
+		e, failed = s.initialise(inv.function, inv.settings, stream, inv.settings.Timeout, "invoke")
+	}
+	switch {
+	case e == nil && s.stop.Err() != nil:
+		inv.err = errClosing
+	case e == nil && failed.timedOut:
+		inv.result = timeout(inv)
+	case e == nil:
+		inv.result = failed.response(inv.id)
+	case e.begin(inv):
+		return
+	default:
+		<-e.gone
+		inv.result = e.crash(inv.id)
+	}
+	s.complete(inv, nil, false)
+}
+
+// initFailure says why an INIT phase failed.
+type initFailure struct {
+	timedOut  bool
+	errorType string
+	message   string // without the request id
+	payload   []byte // of POST init/error
+}
+
+func (f initFailure) response(requestID string) Response {
+	if f.payload != nil {
+		return Response{Payload: f.payload, FunctionError: "Unhandled", ErrorType: f.errorType}
+	}
+	return failure(f.errorType, "RequestId: "+requestID+" Error: "+f.message)
+}
+
+// initialise starts an environment and waits until its runtime asks for the first event. The environment it returns is
+// parked and not yet available to others.
+func (s *Service) initialise(f *function, set *settings, stream string, limit time.Duration, phase string) (*environment, initFailure) {
+	begun := time.Now()
+	if delay := s.options.ColdStart; delay != nil && phase == "init" {
+		timer := time.NewTimer(delay())
+		select {
+		case <-timer.C:
+		case <-s.stop.Done():
+			timer.Stop()
+			return nil, initFailure{errorType: "Runtime.Unknown", message: errClosing.Message}
+		}
+	}
+	failed := initFailure{errorType: "Runtime.InvalidEntrypoint"}
+	e, err := s.start(f, set, stream)
+	if err != nil {
+		failed.message = err.Error()
+		s.logInitReport(s.logs.create(set.LogGroup), set, stream, time.Since(begun), phase, failed)
+		return nil, failed
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-e.initialised:
+		return e, initFailure{}
+	case <-e.gone:
+		failed = initFailure{errorType: "Runtime.ExitError", message: "Runtime exited with error: " + e.exit}
+		if e.exit == "exit status 0" {
+			failed.message = "Runtime exited without providing a reason"
+		}
+	case <-e.initFailed:
+		e.kill()
+		<-e.gone
+		failed = initFailure{errorType: e.initErrorType, payload: e.initPayload, message: "init failed"}
+	case <-timer.C:
+		e.kill()
+		<-e.gone
+		failed = initFailure{timedOut: true, errorType: "Sandbox.Timedout", message: fmt.Sprintf("INIT timed out after %.2f seconds", limit.Seconds())}
+	case <-s.stop.Done():
+		e.kill()
+		<-e.gone
+		return nil, initFailure{errorType: "Runtime.Unknown", message: errClosing.Message}
+	}
+	s.logInitReport(e.group, set, stream, time.Since(begun), phase, failed)
+	return nil, failed
+}
+
+// complete settles an invocation: its log, its place in the pools, its environment, its caller.
+func (s *Service) complete(inv *invocation, e *environment, reuse bool) {
+	if inv.timer != nil {
+		inv.timer.Stop()
+	}
+	if inv.killer != nil {
+		inv.killer.Stop()
+	}
+	duration, memory := time.Duration(0), 0
+	if e != nil {
+		e.out.drain()
+		e.out.attribute(nil)
+		memory = e.peak()
+	}
+	if !inv.started.IsZero() {
+		duration = time.Since(inv.started)
+	}
+	inv.result.RequestID = inv.id
+	if inv.err == nil {
+		s.logEnd(inv, duration, memory)
+	}
+	if inv.tail != nil {
+		inv.result.LogTail = inv.tail.bytes()
+	}
+
+	s.mu.Lock()
+	f := inv.function
+	f.running--
+	s.running--
+	if inv.pooled {
+		s.unreserved--
+	}
+	if inv.result.FunctionError != "" || inv.err != nil {
+		f.stats.Errors++
+	}
+	if s.closed && s.running == 0 {
+		close(s.drained)
+	}
+	s.mu.Unlock()
+	if reuse {
+		s.park(e)
+	}
+	s.observe(inv, duration, memory, "")
+	close(inv.done)
+}
+
+func (s *Service) observe(inv *invocation, duration time.Duration, memory int, cause string) {
+	if s.options.Observe == nil {
+		return
+	}
+	o := Invocation{
+		Function: inv.settings.Name, ARN: inv.settings.arn, RequestID: inv.id, Stream: inv.stream,
+		Root: inv.trace.Root, Parent: inv.parent.Parent, SegmentID: inv.segmentID, Sampled: inv.trace.Decision == traceheader.Sampled,
+		Arrived: inv.arrived, Started: inv.started, Duration: duration, Billed: billed(inv, duration),
+		InitDuration: inv.initDuration, Cold: inv.cold,
+		MemoryMB: inv.settings.MemoryMB, MaxMemoryMB: memory,
+		FunctionError: inv.result.FunctionError, ErrorType: inv.result.ErrorType,
+		ThrottleCause: cause, Concurrent: inv.concurrent,
+	}
+	if inv.segmentID != "" {
+		o.FunctionSegmentID = inv.trace.Parent
+	}
+	if inv.cold {
+		o.InitStarted = inv.initStarted
+	}
+	s.options.Observe(o)
+}
+
+// Prewarm sees to it that at least n environments of a function are idle and returns when they are. An INIT phase that
+// fails is an error, with what the function said last.
+func (s *Service) Prewarm(ctx context.Context, name string, n int) error {
+	s.mu.Lock()
+	f, ok := s.functions[name]
+	if !ok {
+		s.mu.Unlock()
+		return s.notFound(name)
+	}
+	if s.closed {
+		s.mu.Unlock()
+		return errClosing
+	}
+	missing := n - len(f.idle)
+	set := f.settings
+	if missing <= 0 {
+		s.mu.Unlock()
+		return nil
+	}
+	results := make(chan error, missing)
+	for range missing {
+		s.work.Go(func() {
+			stream := s.newStream()
+			e, failed := s.initialise(f, set, stream, initLimit, "init")
+			if e != nil {
+				s.park(e)
+				results <- nil
+				return
+			}
+			results <- fmt.Errorf("prewarm %s: %s: %s%s", name, failed.errorType, failed.message, s.lastWords(set.LogGroup, stream))
+		})
+	}
+	s.mu.Unlock()
+	var errs []error
+	for range missing {
+		select {
+		case err := <-results:
+			errs = append(errs, err)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	for _, err := range errs {
+		if err != nil {
+			return err // they all say the same
+		}
+	}
+	return nil
+}
+
+// lastWords is the last line that an environment's process wrote, for an error message.
+func (s *Service) lastWords(group, stream string) string {
+	last := ""
+	s.Logs(group, time.Time{}, func(l Line) bool {
+		if l.Stream == stream && !l.Platform {
+			last = l.Message
+		}
+		return true
+	})
+	if last == "" {
+		return ""
+	}
+	if len(last) > 1000 {
+		last = last[:1000] + "…"
+	}
+	return "; its last words: " + last
+}
+
+// failure is a function error in Lambda's own form.
+func failure(typ, message string) Response {
+	payload, err := json.Marshal(struct {
+		ErrorType    string `json:"errorType"`
+		ErrorMessage string `json:"errorMessage"`
+	}{typ, message})
+	if err != nil {
+		payload = []byte(`{"errorType":"Runtime.Unknown"}`) // two strings always encode
+	}
+	return Response{Payload: payload, FunctionError: "Unhandled", ErrorType: typ}
+}
+
+func timeout(inv *invocation) Response {
+	return failure("Sandbox.Timedout", fmt.Sprintf("RequestId: %s Error: Task timed out after %.2f seconds", inv.id, inv.settings.Timeout.Seconds()))
+}
+
+// billed is what the invocation would be charged for: duration and INIT, rounded up to a millisecond.
+func billed(inv *invocation, duration time.Duration) time.Duration {
+	if inv.started.IsZero() {
+		return 0
+	}
+	return (duration + inv.initDuration + time.Millisecond - 1).Truncate(time.Millisecond)
+}

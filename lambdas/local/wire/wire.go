@@ -49,6 +49,14 @@ type Operation func(ctx context.Context, body []byte) (any, error)
 // Raw is an answer that is JSON already.
 type Raw []byte
 
+type traceHeaderKey struct{}
+
+// TraceHeader returns the X-Ray trace header, X-Amzn-Trace-Id, of the request that an operation handles, or "".
+func TraceHeader(ctx context.Context) string {
+	header, _ := ctx.Value(traceHeaderKey{}).(string)
+	return header
+}
+
 // JSON makes an [Operation] of a typed function. Members of the request that In does not have are ignored, as AWS
 // does; a member of the wrong type is a SerializationException.
 func JSON[In, Out any](f func(context.Context, *In) (*Out, error)) Operation {
@@ -178,7 +186,11 @@ func (m *Mux) serveJSON(w http.ResponseWriter, r *http.Request, target string) {
 		writeJSONError(w, s.Version, s.ErrorNamespace, asError(r.Context(), err))
 		return
 	}
-	out, err := op(r.Context(), body)
+	ctx := r.Context()
+	if header := r.Header.Get("X-Amzn-Trace-Id"); header != "" {
+		ctx = context.WithValue(ctx, traceHeaderKey{}, header)
+	}
+	out, err := op(ctx, body)
 	if err != nil {
 		writeJSONError(w, s.Version, s.ErrorNamespace, asError(r.Context(), err))
 		return

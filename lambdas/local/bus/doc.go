@@ -1,0 +1,2 @@
+// Package bus is EventBridge: event buses, rules and targets in one process.
+package bus

@@ -1,0 +1,305 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"example.com/arvo/lambdas/local/wire"
+)
+
+// putEvents is the operation PutEvents.
+func (s *Service) putEvents(ctx context.Context, body []byte) (any, error) {
+	entries, err := decodeEntries(body)
+	if err != nil {
+		return nil, err
+	}
+	switch n := len(entries); {
+	case n == 0:
+		return nil, wire.Errorf("ValidationException", "1 validation error detected: Value '[]' at 'entries' failed to satisfy constraint: Member must have length greater than or equal to 1")
+	case n > maxEntries:
+		return nil, wire.Errorf("ValidationException", "1 validation error detected: Value at 'entries' failed to satisfy constraint: Member must have length less than or equal to 10")
+	}
+	trace := wire.TraceHeader(ctx)
+	for i := range entries {
+		if entries[i].size() > MaxEntry {
+			return nil, errOverLimit
+		}
+		if entries[i].TraceHeader == "" {
+			entries[i].TraceHeader = trace
+		}
+	}
+	return encodeResults(s.Put(ctx, entries)), nil
+}
+
+func encodeResults(results []Result) wire.Raw {
+	failed := 0
+	b := make([]byte, 0, 40+64*len(results))
+	b = append(b, `{"Entries":[`...)
+	for i, r := range results {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		if r.ErrorCode == "" {
+			b = append(b, `{"EventId":"`...)
+			b = append(b, r.EventID...)
+			b = append(b, `"}`...)
+			continue
+		}
+		failed++
+		b = append(b, `{"ErrorCode":`...)
+		b = appendString(b, r.ErrorCode)
+		b = append(b, `,"ErrorMessage":`...)
+		b = appendString(b, r.ErrorMessage)
+		b = append(b, '}')
+	}
+	b = append(b, `],"FailedEntryCount":`...)
+	b = strconv.AppendInt(b, int64(failed), 10)
+	return append(b, '}')
+}
+
+// decodeEntries reads the body of PutEvents. Members that it does not know are skipped, as AWS does.
+func decodeEntries(body []byte) ([]Entry, error) {
+	if !utf8.Valid(body) {
+		return nil, wire.Errorf("SerializationException", "the request body is not valid UTF-8")
+	}
+	d := decoder{src: body}
+	entries := make([]Entry, 0, maxEntries)
+	d.object(func(name []byte) {
+		if string(name) != "Entries" {
+			d.skip()
+			return
+		}
+		d.array("Entries", func() {
+			if len(entries) > maxEntries { // too many already: they are counted, not kept
+				d.skip()
+				return
+			}
+			entries = append(entries, Entry{})
+			d.entry(&entries[len(entries)-1])
+		})
+	})
+	if d.i = space(d.src, d.i); d.err == nil && d.i < len(d.src) {
+		d.syntax()
+	}
+	if d.err != nil {
+		return nil, d.err
+	}
+	return entries, nil
+}
+
+// A decoder reads JSON from front to back. After an error it reads nothing more.
+type decoder struct {
+	src   []byte
+	i     int
+	depth int
+	err   error
+}
+
+func (d *decoder) syntax() {
+	if d.err == nil {
+		d.err = wire.Errorf("SerializationException", "the request body is not valid JSON at byte %d", d.i)
+	}
+}
+
+func (d *decoder) entry(e *Entry) {
+	d.object(func(name []byte) {
+		switch string(name) {
+		case "Source":
+			e.Source = string(d.string("Source"))
+		case "DetailType":
+			e.DetailType = string(d.string("DetailType"))
+		case "Detail":
+			e.Detail = d.string("Detail")
+		case "EventBusName":
+			e.Bus = string(d.string("EventBusName"))
+		case "TraceHeader":
+			e.TraceHeader = string(d.string("TraceHeader"))
+		case "Time":
+			e.Time = d.time()
+		case "Resources":
+			d.array("Resources", func() { e.Resources = append(e.Resources, string(d.string("Resources"))) })
+		default:
+			d.skip()
+		}
+	})
+}
+
+// peek returns the first byte of the next token, or 0.
+func (d *decoder) peek() byte {
+	if d.i = space(d.src, d.i); d.err != nil || d.i >= len(d.src) {
+		return 0
+	}
+	return d.src[d.i]
+}
+
+// null reads a null if there is one.
+func (d *decoder) null() bool {
+	if d.peek() != 'n' {
+		return false
+	}
+	end, ok := literalEnd(d.src, d.i)
+	if !ok {
+		d.syntax()
+	}
+	d.i = end
+	return true
+}
+
+func (d *decoder) wrongType(member, expected string) {
+	if d.err == nil {
+		d.err = wire.Errorf("SerializationException", "%s at byte %d must be %s", member, d.i, expected)
+	}
+}
+
+// object reads an object and calls member, which must read the value, for each of its members.
+func (d *decoder) object(member func(name []byte)) {
+	if d.peek() != '{' {
+		d.syntax()
+		return
+	}
+	d.i++
+	for first := true; ; first = false {
+		switch c := d.peek(); {
+		case c == '}':
+			d.i++
+			return
+		case first:
+		case c == ',':
+			d.i++
+		default:
+			d.syntax()
+			return
+		}
+		d.peek()
+		start := d.i
+		end, ok := stringEnd(d.src, d.i)
+		if !ok {
+			d.syntax()
+			return
+		}
+		d.i = end
+		if d.peek() != ':' {
+			d.syntax()
+			return
+		}
+		d.i++
+		if member(unquote(d.src[start:end])); d.err != nil {
+			return
+		}
+	}
+}
+
+// array reads an array, or null, and calls element, which must read the value, for each element.
+func (d *decoder) array(name string, element func()) {
+	if d.null() {
+		return
+	}
+	if d.peek() != '[' {
+		d.wrongType(name, "an array")
+		return
+	}
+	d.i++
+	for first := true; ; first = false {
+		switch c := d.peek(); {
+		case c == ']':
+			d.i++
+			return
+		case first:
+		case c == ',':
+			d.i++
+		default:
+			d.syntax()
+			return
+		}
+		if element(); d.err != nil {
+			return
+		}
+	}
+}
+
+// string reads a string, or null. The result may be a part of the source.
+func (d *decoder) string(member string) []byte {
+	if d.null() {
+		return nil
+	}
+	if d.peek() != '"' {
+		d.wrongType(member, "a string")
+		return nil
+	}
+	start := d.i
+	end, ok := stringEnd(d.src, start)
+	if !ok {
+		d.syntax()
+		return nil
+	}
+	d.i = end
+	return unquote(d.src[start:end])
+}
+
+// time reads a time in seconds since 1970, or null.
+func (d *decoder) time() time.Time {
+	if d.null() {
+		return time.Time{}
+	}
+	if c := d.peek(); c != '-' && (c < '0' || c > '9') {
+		d.wrongType("Time", "a number of seconds")
+		return time.Time{}
+	}
+	start := d.i
+	end, ok := numberEnd(d.src, start)
+	if !ok {
+		d.syntax()
+		return time.Time{}
+	}
+	d.i = end
+	seconds, err := strconv.ParseFloat(string(d.src[start:end]), 64)
+	if err != nil || math.Abs(seconds) > 253402300799 { // the end of the year 9999
+		d.wrongType("Time", "a time between the years 1 and 9999")
+		return time.Time{}
+	}
+	whole, part := math.Modf(seconds)
+	return time.Unix(int64(whole), int64(part*1e9))
+}
+
+// skip reads any value. What it is does not matter here, so the standard library may read it.
+func (d *decoder) skip() {
+	if d.peek() == 0 {
+		d.syntax()
+		return
+	}
+	start, depth := d.i, 0
+	for d.i < len(d.src) {
+		switch c := d.src[d.i]; c {
+		case '"':
+			end, ok := stringEnd(d.src, d.i)
+			if !ok {
+				d.syntax()
+				return
+			}
+			d.i = end
+		case '{', '[':
+			depth++
+			d.i++
+		case '}', ']':
+			if depth--; depth >= 0 {
+				d.i++
+			}
+		case ',':
+			if depth > 0 {
+				d.i++
+			}
+		default:
+			d.i++
+		}
+		if depth < 0 || depth == 0 && (d.i == len(d.src) || d.src[d.i] == ',' || d.src[d.i] == '}' || d.src[d.i] == ']') {
+			break
+		}
+	}
+	if !json.Valid(d.src[start:d.i]) {
+		d.syntax()
+	}
+}

@@ -1,0 +1,345 @@
+package bus
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"example.com/arvo/lambdas/local/pattern"
+	"example.com/arvo/lambdas/local/wire"
+)
+
+const defaultBus = "default"
+
+// Quotas of EventBridge, in an account that asked for no more.
+const (
+	maxBuses         = 100
+	maxRules         = 300 // per bus
+	maxWildcardRules = 30  // per bus
+	maxTargets       = 5   // per rule
+	maxPattern       = 2048
+)
+
+// A Rule sends the events of a bus that match a pattern to targets.
+type Rule struct {
+	Name        string
+	Bus         string // "" means "default"
+	Description string
+	RoleARN     string // kept and reported; nobody is refused locally
+	Pattern     []byte
+	Enabled     bool
+	Targets     []TargetConfig
+}
+
+// A TargetConfig is one target of a rule. Of Input, InputPath and InputTransformer at most one is set; with none the
+// target gets the event.
+type TargetConfig struct {
+	ID, ARN          string
+	Input            string // JSON that the target gets instead of the event
+	InputPath        string // JSONPath to the part of the event that it gets, such as $.detail
+	InputTransformer *InputTransformer
+	DeadLetterARN    string // the queue for what could not be delivered; "" drops it
+	RoleARN          string // kept and reported
+	Retry            RetryPolicy
+}
+
+// An InputTransformer builds what a target gets from parts of the event.
+type InputTransformer struct {
+	PathsMap map[string]string // JSONPaths by name
+	Template string            // with <name> where a part goes
+}
+
+// A RetryPolicy bounds how often and how long a delivery is tried again. The zero value of a field means AWS's default.
+type RetryPolicy struct {
+	MaximumRetryAttempts *int          // 0 to 185; nil means 185
+	MaximumEventAge      time.Duration // 1 minute to 24 h; 0 means 24 h
+}
+
+type eventBus struct {
+	name              string
+	description       string
+	created, modified time.Time
+	rules             map[string]*rule
+}
+
+type rule struct {
+	name, description, roleARN string
+	source                     string // the pattern as given
+	pattern                    *pattern.Pattern
+	enabled                    bool
+	targets                    map[string]*target
+	stats                      ruleCounters
+}
+
+// A target is a TargetConfig that has been checked.
+type target struct {
+	TargetConfig
+	input       input
+	maxAttempts int
+	maxAge      time.Duration
+}
+
+func (b *eventBus) key() string { return b.name }
+func (r *rule) key() string     { return r.name }
+func (t *target) key() string   { return t.ID }
+
+func sorted[T interface{ key() string }](m map[string]T) []T {
+	list := make([]T, 0, len(m))
+	for _, v := range m {
+		list = append(list, v)
+	}
+	slices.SortFunc(list, func(a, b T) int { return cmp.Compare(a.key(), b.key()) })
+	return list
+}
+
+func (s *Service) busARN(bus string) string {
+	return fmt.Sprintf("arn:aws:events:%s:%s:event-bus/%s", s.opt.Region, s.opt.Account, bus)
+}
+
+func (s *Service) ruleARN(bus, rule string) string {
+	if bus == defaultBus {
+		return fmt.Sprintf("arn:aws:events:%s:%s:rule/%s", s.opt.Region, s.opt.Account, rule)
+	}
+	return fmt.Sprintf("arn:aws:events:%s:%s:rule/%s/%s", s.opt.Region, s.opt.Account, bus, rule)
+}
+
+// busName turns what calls give as EventBusName, a name, an ARN or nothing, into a name. An ARN of another account or
+// region names no bus here.
+func (s *Service) busName(nameOrARN string) string {
+	switch {
+	case nameOrARN == "":
+		return defaultBus
+	case strings.HasPrefix(nameOrARN, "arn:"):
+		if name, ok := strings.CutPrefix(nameOrARN, s.busARN("")); ok {
+			return name
+		}
+	}
+	return nameOrARN
+}
+
+func (s *Service) bus(nameOrARN string) (*eventBus, error) {
+	name := s.busName(nameOrARN)
+	b, ok := s.buses[name]
+	if !ok {
+		return nil, wire.Errorf("ResourceNotFoundException", "Event bus %s does not exist.", clip(name))
+	}
+	return b, nil
+}
+
+func (s *Service) rule(bus, name string) (*rule, error) {
+	b, err := s.bus(bus)
+	if err != nil {
+		return nil, err
+	}
+	r, ok := b.rules[name]
+	if !ok {
+		return nil, wire.Errorf("ResourceNotFoundException", "Rule %s does not exist on EventBus %s.", clip(name), b.name)
+	}
+	return r, nil
+}
+
+// CreateBus makes a custom event bus.
+func (s *Service) CreateBus(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.createBus(name, "")
+}
+
+var (
+	busNamePattern  = regexp.MustCompile(`^[/.\-_A-Za-z0-9]+$`)
+	ruleNamePattern = regexp.MustCompile(`^[.\-_A-Za-z0-9]+$`)
+)
+
+// checkName says what is wrong with a name, in AWS's words.
+func checkName(value, member string, max int, pattern *regexp.Regexp) error {
+	problem := ""
+	switch {
+	case value == "":
+		return wire.Errorf("ValidationException", "1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null", member)
+	case len(value) > max:
+		problem = fmt.Sprintf("Member must have length less than or equal to %d", max)
+	case !pattern.MatchString(value):
+		problem = "Member must satisfy regular expression pattern: " + strings.Trim(pattern.String(), "^$")
+	default:
+		return nil
+	}
+	return wire.Errorf("ValidationException", "1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: %s", clip(value), member, problem)
+}
+
+func (s *Service) createBus(name, description string) error {
+	if err := checkName(name, "name", 256, busNamePattern); err != nil {
+		return err
+	}
+	if strings.Contains(name, "/") {
+		return wire.Errorf("ValidationException", "Event bus name must not contain '/'.")
+	}
+	if _, ok := s.buses[name]; ok {
+		return wire.Errorf("ResourceAlreadyExistsException", "Event bus %s already exists.", name)
+	}
+	if len(s.buses) >= maxBuses {
+		return errLimit()
+	}
+	now := time.Now()
+	s.buses[name] = &eventBus{name: name, description: description, created: now, modified: now, rules: map[string]*rule{}}
+	s.publish()
+	return nil
+}
+
+func errLimit() error {
+	return wire.Errorf("LimitExceededException", "The requested resource exceeds the maximum number allowed.")
+}
+
+// CreateRule makes a rule with its targets, or replaces the one of that name.
+func (s *Service) CreateRule(r Rule) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	made, err := s.putRule(r)
+	if err != nil {
+		return err
+	}
+	made.targets = map[string]*target{}
+	defer s.publish()
+	return s.putTargets(made, r.Targets)
+}
+
+// putRule makes or updates a rule, and leaves its targets alone.
+func (s *Service) putRule(r Rule) (*rule, error) {
+	if err := checkName(r.Name, "name", 64, ruleNamePattern); err != nil {
+		return nil, err
+	}
+	if len(r.Description) > 512 {
+		return nil, wire.Errorf("ValidationException", "1 validation error detected: Value at 'description' failed to satisfy constraint: Member must have length less than or equal to 512")
+	}
+	b, err := s.bus(r.Bus)
+	if err != nil {
+		return nil, err
+	}
+	p, err := compile(r.Pattern)
+	if err != nil {
+		return nil, err
+	}
+	made, exists := b.rules[r.Name]
+	if !exists {
+		if len(b.rules) >= maxRules {
+			return nil, errLimit()
+		}
+		made = &rule{name: r.Name, targets: map[string]*target{}}
+	}
+	if p.HasWildcard() {
+		wildcards := 0
+		for _, other := range b.rules {
+			if other.name != r.Name && other.pattern.HasWildcard() {
+				wildcards++
+			}
+		}
+		if wildcards >= maxWildcardRules {
+			return nil, errLimit()
+		}
+	}
+	made.description, made.roleARN = r.Description, r.RoleARN
+	made.source, made.pattern, made.enabled = string(r.Pattern), p, r.Enabled
+	b.rules[r.Name] = made
+	s.publish()
+	return made, nil
+}
+
+// compile reads an event pattern; an error is an InvalidEventPatternException as AWS words it.
+func compile(src []byte) (*pattern.Pattern, error) {
+	const invalid = "InvalidEventPatternException"
+	if len(src) > maxPattern {
+		return nil, wire.Errorf(invalid, "Event pattern is not valid. Reason: Event pattern is %d characters long, more than %d", len(src), maxPattern)
+	}
+	p, err := pattern.Compile(src)
+	if err == nil {
+		return p, nil
+	}
+	var reason *pattern.Error
+	if errors.As(err, &reason) && reason.Line > 0 {
+		return nil, wire.Errorf(invalid, "Event pattern is not valid. Reason: %s\n at [Source: (String)\"%s\"; line: %d, column: %d]",
+			reason.Reason, src, reason.Line, reason.Column)
+	}
+	return nil, wire.Errorf(invalid, "Event pattern is not valid. Reason: %v", err)
+}
+
+// putTargets adds or replaces targets of a rule: all of them or, with an error, none.
+func (s *Service) putTargets(r *rule, configs []TargetConfig) error {
+	checked := make(map[string]*target, len(configs))
+	for i, c := range configs {
+		t, err := check(c, i)
+		if err != nil {
+			return err
+		}
+		checked[t.ID] = t
+	}
+	n := len(r.targets)
+	for id := range checked {
+		if _, ok := r.targets[id]; !ok {
+			n++
+		}
+	}
+	if n > maxTargets {
+		return errLimit()
+	}
+	for id, t := range checked {
+		r.targets[id] = t
+	}
+	s.publish()
+	return nil
+}
+
+func check(c TargetConfig, i int) (*target, error) {
+	if err := checkName(c.ID, fmt.Sprintf("targets.%d.member.id", i+1), 64, ruleNamePattern); err != nil {
+		return nil, err
+	}
+	for _, arn := range []string{c.ARN, c.DeadLetterARN} {
+		if parts := strings.SplitN(arn, ":", 6); (arn != "" || arn == c.ARN) && (len(parts) < 6 || parts[0] != "arn" || len(arn) > 1600) {
+			return nil, wire.Errorf("ValidationException", "Parameter %s is not valid. Reason: Provided Arn is not in correct format.", clip(arn))
+		}
+	}
+	if c.DeadLetterARN != "" && !strings.HasPrefix(c.DeadLetterARN, "arn:aws:sqs:") {
+		return nil, wire.Errorf("ValidationException", "Parameter DeadLetterConfig.Arn %s of target %s is not the ARN of an SQS queue.", clip(c.DeadLetterARN), c.ID)
+	}
+	t := &target{TargetConfig: c, maxAttempts: 185, maxAge: 24 * time.Hour}
+	if n := c.Retry.MaximumRetryAttempts; n != nil {
+		if *n < 0 || *n > 185 {
+			return nil, wire.Errorf("ValidationException", "MaximumRetryAttempts of target %s must be between 0 and 185, not %d.", c.ID, *n)
+		}
+		t.maxAttempts = *n
+	}
+	if age := c.Retry.MaximumEventAge; age != 0 {
+		if age < time.Minute || age > 24*time.Hour {
+			return nil, wire.Errorf("ValidationException", "MaximumEventAgeInSeconds of target %s must be between 60 and 86400, not %g.", c.ID, age.Seconds())
+		}
+		t.maxAge = age
+	}
+	set := 0
+	for _, is := range []bool{c.Input != "", c.InputPath != "", c.InputTransformer != nil} {
+		if is {
+			set++
+		}
+	}
+	if set > 1 {
+		return nil, wire.Errorf("ValidationException", "Only one of Input, InputPath, or InputTransformer must be provided for target %s.", c.ID)
+	}
+	var err error
+	switch {
+	case c.Input != "":
+		if len(c.Input) > 8192 || !json.Valid([]byte(c.Input)) {
+			return nil, wire.Errorf("ValidationException", "JSON syntax error in input for target %s.", c.ID)
+		}
+		t.input = constant(c.Input)
+	case c.InputPath != "":
+		t.input, err = parsePath(c.InputPath)
+	case c.InputTransformer != nil:
+		t.input, err = parseTemplate(c.InputTransformer)
+	}
+	if err != nil {
+		return nil, wire.Errorf("ValidationException", "%s", fmt.Sprintf(err.Error(), c.ID))
+	}
+	return t, nil
+}

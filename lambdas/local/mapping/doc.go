@@ -1,0 +1,2 @@
+// Package mapping is Lambda's event source mappings for SQS.
+package mapping

@@ -54,7 +54,7 @@ func (t *table) sweep(now time.Time) {
 			})
 			for _, key := range expired {
 				r, _ := t.rows.Get(key)
-				t.replace(key, attribute.MustParse(r.json), nil)
+				t.replace(key, attribute.MustParse(r.json), nil, row{})
 			}
 		}
 		t.mu.Unlock()

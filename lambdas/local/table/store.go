@@ -105,6 +105,11 @@ func appendPartition(dst []byte, hash attribute.Value) []byte {
 	return dst
 }
 
+// shows reports whether an attribute can be read from the index.
+func (i *index) shows(name string, table Key) bool {
+	return i.Projection == "ALL" || table.has(name) || i.Key.has(name) || slices.Contains(i.NonKey, name)
+}
+
 // project returns the part of an item that the index shows. The item is not changed.
 func (i *index) project(item attribute.Map, table Key) attribute.Map {
 	if i.Projection == "ALL" {
@@ -112,23 +117,29 @@ func (i *index) project(item attribute.Map, table Key) attribute.Map {
 	}
 	seen := make(attribute.Map, 0, 4+len(i.NonKey))
 	for _, f := range item {
-		if table.has(f.Name) || i.Key.has(f.Name) || slices.Contains(i.NonKey, f.Name) {
+		if i.shows(f.Name, table) {
 			seen = append(seen, f)
 		}
 	}
 	return seen
 }
 
-// replace puts an item in the place of another one under a primary key; nil means that there is none. It returns the
-// bytes written to each index, in the order of t.indexes, as many as two writes to one. The caller holds mu.
-func (t *table) replace(key string, old, item attribute.Map) []indexWrite {
+// encode makes a row of an item.
+func encode(item attribute.Map) row {
+	size := item.Size()
+	return row{json: string(item.AppendJSON(make([]byte, 0, size+16+12*len(item)))), size: size}
+}
+
+// replace puts an item, with its row, in the place of another one under a primary key; a nil item stands for none. Old
+// may be nil if the table has no indexes. It returns what was written to each index, in the order of t.indexes. The caller
+// holds mu.
+func (t *table) replace(key string, old, item attribute.Map, after row) []indexWrite {
 	before, existed := t.rows.Get(key)
 	if existed {
 		t.bytes -= int64(before.size)
 	}
-	var after row
 	if item != nil {
-		after = row{json: string(item.AppendJSON(make([]byte, 0, 256))), size: item.Size(), expires: t.expiry(item)}
+		after.expires = t.expiry(item)
 		t.rows.Set(key, after)
 		t.bytes += int64(after.size)
 	} else if existed {

@@ -117,6 +117,16 @@ func (s *Service) Wire() wire.Service {
 		"ListTables":         wire.JSON(s.listTables),
 		"UpdateTimeToLive":   wire.JSON(s.updateTimeToLive),
 		"DescribeTimeToLive": wire.JSON(s.describeTimeToLive),
+		"PutItem":            operation(s.write(put)),
+		"UpdateItem":         operation(s.write(update)),
+		"DeleteItem":         operation(s.write(deletion)),
+		"GetItem":            operation(s.getItem),
+		"Query":              operation(s.query),
+		"Scan":               operation(s.scan),
+		"BatchGetItem":       operation(s.batchGetItem),
+		"BatchWriteItem":     operation(s.batchWriteItem),
+		"TransactGetItems":   operation(s.transactGetItems),
+		"TransactWriteItems": operation(s.transactWriteItems),
 	}
 	for name, op := range operations {
 		operations[name] = s.hooked(op)

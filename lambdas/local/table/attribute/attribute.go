@@ -304,3 +304,26 @@ func (v Value) Size() int {
 		return size
 	}
 }
+
+// Depth is how many levels of lists and maps nest in the item, 0 if it has only scalars and sets.
+func (m Map) Depth() int {
+	depth := 0
+	for i := range m {
+		depth = max(depth, m[i].Value.depth())
+	}
+	return depth
+}
+
+func (v Value) depth() int {
+	switch v.Type {
+	case M:
+		return 1 + v.Map.Depth()
+	case L:
+		depth := 0
+		for i := range v.List {
+			depth = max(depth, v.List[i].depth())
+		}
+		return 1 + depth
+	}
+	return 0
+}

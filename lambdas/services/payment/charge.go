@@ -1,0 +1,77 @@
+package payment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"example.com/arvo/lambdas/arvo"
+)
+
+// What a charge answers.
+const (
+	ChargeSuccess  = "evt.payment.charge.success"  // data: [Payment]
+	ChargeDeclined = "evt.payment.charge.declined" // data: [Declined]
+)
+
+// ChargeContract is what com.payment.charge accepts and emits.
+var ChargeContract = arvo.MustContract(arvo.NewContract(arvo.ContractSpec{
+	URI:         "#/services/payment/charge",
+	Type:        "com.payment.charge",
+	Description: "Takes an amount from a payment method, once for each event id.",
+	Versions: map[string]arvo.VersionSpec{
+		"1.0.0": {
+			Accepts: arvo.SchemaFor[Charge](),
+			Emits: map[string]arvo.Schema{
+				ChargeSuccess:  arvo.SchemaFor[Payment](),
+				ChargeDeclined: arvo.SchemaFor[Declined](),
+			},
+		},
+	},
+}))
+
+// A Charge asks for an amount. Money is counted in the currency's minor unit (cents), never in fractions.
+type Charge struct {
+	OrderID  string `json:"order_id"`
+	Amount   int64  `json:"amount"`
+	Currency string `json:"currency"`
+	Method   string `json:"method"`
+}
+
+// A Payment is an amount that has been taken.
+type Payment struct {
+	PaymentID string `json:"payment_id"`
+	OrderID   string `json:"order_id"`
+	Amount    int64  `json:"amount"`
+	Currency  string `json:"currency"`
+}
+
+// Declined says that nothing has been taken, and why.
+type Declined struct {
+	OrderID string `json:"order_id"`
+	Reason  string `json:"reason"`
+}
+
+// NewCharge returns the service com.payment.charge on the gateway.
+func NewCharge(gateway Gateway) (*arvo.Service, error) {
+	return arvo.NewService(ChargeContract, arvo.Implement("1.0.0", charge(gateway)))
+}
+
+func charge(gateway Gateway) func(context.Context, arvo.Input[Charge]) ([]arvo.Output, error) {
+	return func(ctx context.Context, in arvo.Input[Charge]) ([]arvo.Output, error) {
+		payment, err := gateway.Charge(ctx, in.Event.ID, in.Data)
+		var declined *DeclinedError
+		if errors.As(err, &declined) {
+			return []arvo.Output{{Type: ChargeDeclined, Data: Declined{OrderID: in.Data.OrderID, Reason: declined.Reason}}}, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("charge order %q: %w", in.Data.OrderID, err)
+		}
+		// An id is unique to its producer only. Two producers that chose the same one must not share a payment.
+		asked := Payment{PaymentID: in.Event.ID, OrderID: in.Data.OrderID, Amount: in.Data.Amount, Currency: in.Data.Currency}
+		if payment != asked {
+			return nil, fmt.Errorf("charge order %q: event id %q has paid for something else", in.Data.OrderID, in.Event.ID)
+		}
+		return []arvo.Output{{Type: ChargeSuccess, Data: payment}}, nil
+	}
+}

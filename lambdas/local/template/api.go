@@ -32,8 +32,8 @@ var serverlessAPI = &kind{
 			"ResourcePath":         oneOf{"/*"},
 			"HttpMethod":           oneOf{"*"},
 			"MetricsEnabled":       boolean{}, // costs money on AWS only
-			"ThrottlingRateLimit":  number{min: 0, max: 1e9},
-			"ThrottlingBurstLimit": whole(0, 1e9),
+			"ThrottlingRateLimit":  number{min: 0.001, max: 1e9},
+			"ThrottlingBurstLimit": whole(1, 1e9),
 		}}},
 		"DefinitionBody": document{}, // its routes must be those of the events; its security is IAM's, which nothing asks for locally
 	}},
@@ -86,8 +86,8 @@ func expandAPI(_ *Template, p *problems, api *resource) []*resource {
 	// SAM's hash is one over its own expansion of the definition, which is not repeated here.
 	sum := sha256.Sum256([]byte(api.id + "\x00" + stage.text))
 	return []*resource{
-		{id: api.id + "Deployment" + hex.EncodeToString(sum[:5]), kind: deploymentKind, at: api.at, properties: empty(api.at)},
-		{id: api.id + stage.text + "Stage", kind: stageKind, at: api.at, properties: empty(api.at)},
+		{id: api.id + "Deployment" + hex.EncodeToString(sum[:5]), kind: deploymentKind, at: api.at, properties: api.at.emptied(mapNode)},
+		{id: api.id + stage.text + "Stage", kind: stageKind, at: api.at, properties: api.at.emptied(mapNode)},
 	}
 }
 

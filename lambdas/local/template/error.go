@@ -102,6 +102,14 @@ func name(s string) string {
 	return shown(s)
 }
 
+// hint is like the function, but does not search for what would not be shown.
+func (p *problems) hint(word string, known []string) string {
+	if len(p.found) > maxErrors {
+		return ""
+	}
+	return hint(word, known)
+}
+
 // hint ends a message with the known word that was probably meant, or with nothing.
 func hint(word string, known []string) string {
 	best, distance := "", 1+len(word)/4

@@ -115,7 +115,7 @@ func (t *Template) checkCalls(p *problems, n *node, in scope) {
 		}
 	case "Fn::FindInMap":
 		if m := args[0]; m.scalar() && t.mappings.get(m.text) == nil {
-			p.add(m, "there is no mapping %s%s", name(m.text), hint(m.text, t.mappings.names()))
+			p.add(m, "there is no mapping %s%s", name(m.text), p.hint(m.text, t.mappings.names()))
 		}
 	}
 	for _, v := range values {
@@ -127,7 +127,7 @@ func (t *Template) checkCondition(p *problems, n *node) {
 	if !n.scalar() {
 		p.add(n, "a condition's name must be text, not %s", n.kind)
 	} else if t.conditions.get(n.text) == nil {
-		p.add(n, "there is no condition %s%s", name(n.text), hint(n.text, t.conditions.names()))
+		p.add(n, "there is no condition %s%s", name(n.text), p.hint(n.text, t.conditions.names()))
 	}
 }
 
@@ -139,7 +139,7 @@ func (t *Template) checkRef(p *problems, n *node, in scope) {
 		p.add(n, "AWS::NotificationARNs is not supported")
 	case slices.Contains(pseudo, n.text) || t.parameters.get(n.text) != nil:
 	case t.byID[n.text] == nil:
-		p.add(n, "there is no parameter or resource %s%s", name(n.text), hint(n.text, t.referable()))
+		p.add(n, "there is no parameter or resource %s%s", name(n.text), p.hint(n.text, t.referable()))
 	case in != inValues:
 		p.add(n, "a condition cannot depend on a resource: %s", n.text)
 	}
@@ -157,11 +157,11 @@ func (t *Template) checkGetAtt(p *problems, n *node, in scope) {
 func (t *Template) checkAttribute(p *problems, n *node, id, attribute string, in scope) {
 	switch res := t.byID[id]; {
 	case res == nil:
-		p.add(n, "there is no resource %s%s", name(id), hint(id, keysOf(t.byID)))
+		p.add(n, "there is no resource %s%s", name(id), p.hint(id, keysOf(t.byID)))
 	case in != inValues:
 		p.add(n, "a condition cannot depend on a resource: %s", id)
 	case !slices.Contains(res.kind.attributes, attribute):
-		p.add(n, "%s has no attribute %s here%s", res.kind.name, name(attribute), hint(attribute, res.kind.attributes))
+		p.add(n, "%s has no attribute %s here%s", res.kind.name, name(attribute), p.hint(attribute, res.kind.attributes))
 	}
 }
 
@@ -202,12 +202,11 @@ func (t *Template) checkSub(p *problems, n *node, in scope) {
 		if variables.get(part.name) != nil {
 			continue
 		}
-		at := *format
-		at.text = part.name
+		at := format.as(part.name, false)
 		if id, attribute, ok := strings.Cut(part.name, "."); ok {
-			t.checkAttribute(p, &at, id, attribute, in)
+			t.checkAttribute(p, at, id, attribute, in)
 		} else {
-			t.checkRef(p, &at, in)
+			t.checkRef(p, at, in)
 		}
 	}
 	for _, v := range variables.names() {
@@ -241,7 +240,7 @@ func substitutions(s string) ([]substitution, error) {
 		} else if subName.MatchString(inner) {
 			parts = append(parts, substitution{name: inner})
 		} else {
-			return nil, fmt.Errorf("Fn::Sub: ${%s} is no name; write ${!%s} for the text itself", inner, inner)
+			return nil, fmt.Errorf("Fn::Sub: %s is no name; write ${!...} for the text itself", shown(inner))
 		}
 		s = s[start+end+1:]
 	}
@@ -254,8 +253,7 @@ func (r *resolver) eval(n *node) (*node, error) {
 	case callNode:
 		return r.call(n)
 	case listNode, mapNode:
-		c := *n
-		c.keys, c.items = nil, nil
+		c := n.emptied(n.kind)
 		for i, item := range n.items {
 			v, err := r.eval(item)
 			if err != nil {
@@ -264,12 +262,13 @@ func (r *resolver) eval(n *node) (*node, error) {
 			if v == nil {
 				continue
 			}
-			c.items = append(c.items, v)
 			if n.kind == mapNode {
-				c.keys = append(c.keys, n.keys[i])
+				c.put(n.keys[i], v)
+			} else {
+				c.items = append(c.items, v)
 			}
 		}
-		return &c, nil
+		return c, nil
 	default:
 		return n, nil
 	}
@@ -323,8 +322,7 @@ func (r *resolver) call(n *node) (*node, error) {
 		if strings.Count(source.text, delimiter) >= maxNodes {
 			return nil, fault(n, "Fn::Split makes more than %d values", maxNodes)
 		}
-		c := *n
-		c.kind, c.text, c.items = listNode, "", nil
+		c := n.emptied(listNode)
 		for _, part := range strings.Split(source.text, delimiter) {
 			item, err := r.made(n, source.secret, []string{part}, "")
 			if err != nil {
@@ -332,7 +330,7 @@ func (r *resolver) call(n *node) (*node, error) {
 			}
 			c.items = append(c.items, item)
 		}
-		return &c, nil
+		return c, nil
 	case "Fn::Select":
 		index, err := r.text(arg.items[0])
 		if err != nil {

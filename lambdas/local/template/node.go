@@ -44,11 +44,12 @@ func (k nodeKind) String() string {
 type node struct {
 	kind   nodeKind
 	text   string
-	keys   []string // of a map, in the order of the file
-	items  []*node  // of a map its values; of a list its items; of a call its one argument
-	parent *node    // where the path goes on; nil at the top
-	label  string   // last element of the path: a key, "[2]" or a function's name
-	secret bool     // made of a NoEcho parameter: no message shows it
+	keys   []string       // of a map, in the order of the file
+	items  []*node        // of a map its values; of a list its items; of a call its one argument
+	parent *node          // where the path goes on; nil at the top
+	label  string         // last element of the path: a key, "[2]" or a function's name
+	secret bool           // made of a NoEcho parameter: no message shows it
+	index  map[string]int // of a large map: where its keys stand
 
 	line, column       int // of the value
 	keyLine, keyColumn int // of its key, when it stands in a map
@@ -77,8 +78,12 @@ func (n *node) get(keys ...string) *node {
 		if n == nil || n.kind != mapNode {
 			return nil
 		}
-		i := slices.Index(n.keys, key)
-		if i < 0 {
+		i, ok := n.index[key]
+		if n.index == nil {
+			i = slices.Index(n.keys, key)
+			ok = i >= 0
+		}
+		if !ok {
 			return nil
 		}
 		n = n.items[i]
@@ -94,23 +99,41 @@ func (n *node) hint(known []string) string {
 	return hint(n.text, known)
 }
 
+// emptied is a list or map with nothing in it yet, in the place of n.
+func (n *node) emptied(kind nodeKind) *node {
+	c := *n
+	c.kind, c.text, c.keys, c.items, c.index = kind, "", nil, nil, nil
+	return &c
+}
+
+// put adds an entry to a map that is being made.
+func (n *node) put(key string, item *node) {
+	n.keys, n.items = append(n.keys, key), append(n.items, item)
+}
+
 // without is a map less one key.
 func (n *node) without(key string) *node {
-	c := *n
-	c.keys, c.items = nil, nil
+	c := n.emptied(mapNode)
 	for i, k := range n.keys {
 		if k != key {
-			c.keys, c.items = append(c.keys, k), append(c.items, n.items[i])
+			c.put(k, n.items[i])
 		}
 	}
-	return &c
+	return c
 }
 
 // as is text in the place of n.
 func (n *node) as(text string, secret bool) *node {
-	c := *n
-	c.kind, c.text, c.keys, c.items, c.secret = textNode, text, nil, nil, secret
-	return &c
+	c := n.emptied(textNode)
+	c.text, c.secret = text, secret
+	return c
+}
+
+// key is the key that n stands under, as text in the key's place.
+func (n *node) key() *node {
+	c := n.as(n.label, false)
+	c.line, c.column = n.keyLine, n.keyColumn
+	return c
 }
 
 // shown makes a scalar's text fit for a message.
@@ -351,7 +374,7 @@ func (l *loader) node(y *yaml.Node, parent *node, label string, depth int) *node
 	if tag := y.Tag; strings.HasPrefix(tag, "!") && !strings.HasPrefix(tag, "!!") {
 		long, ok := shortForms[tag]
 		if !ok {
-			l.p.add(n, "the function %s is not supported%s", name(tag), hint(tag, keysOf(shortForms)))
+			l.p.add(n, "the function %s is not supported%s", name(tag), l.p.hint(tag, keysOf(shortForms)))
 			return n
 		}
 		plain := *y
@@ -390,6 +413,7 @@ func (l *loader) scalar(n *node, y *yaml.Node) {
 		n.kind = textNode
 	case "!!null":
 		n.kind = nullNode
+		l.p.add(n, "null is no value in a template: leave the key out, or write \"\"")
 	case "!!bool":
 		n.kind = boolNode
 		n.text = strings.ToLower(y.Value)
@@ -412,7 +436,7 @@ func (l *loader) mapping(n *node, y *yaml.Node, depth int) *node {
 		// {Condition: x} is a function only among conditions, and is told apart there.
 		if key := y.Content[0].Value; key == "Ref" || strings.HasPrefix(key, "Fn::") {
 			if !slices.Contains(functions, key) {
-				l.p.add(n, "the function %s is not supported%s", name(key), hint(key, functions))
+				l.p.add(n, "the function %s is not supported%s", name(key), l.p.hint(key, functions))
 				return n
 			}
 			return l.call(n, key, y.Content[1], depth)
@@ -440,7 +464,13 @@ func (l *loader) mapping(n *node, y *yaml.Node, depth int) *node {
 		lines[key.Value] = key.Line
 		item := l.node(value, n, key.Value, depth+1)
 		item.keyLine, item.keyColumn = key.Line, key.Column
-		n.keys, n.items = append(n.keys, key.Value), append(n.items, item)
+		n.put(key.Value, item)
+	}
+	if len(n.keys) > 8 {
+		n.index = make(map[string]int, len(n.keys))
+		for i, key := range n.keys {
+			n.index[key] = i
+		}
 	}
 	return n
 }

@@ -48,9 +48,7 @@ func (t *Template) declareParameters(p *problems) {
 	}
 	for i, id := range t.parameters.keys {
 		n := t.parameters.items[i]
-		at := *n
-		at.kind, at.text, at.line, at.column = textNode, id, n.keyLine, n.keyColumn
-		check(p, logicalID, &at)
+		check(p, logicalID, n.key())
 		d := &parameter{
 			Parameter: Parameter{
 				Name:        id,

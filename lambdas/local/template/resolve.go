@@ -37,6 +37,7 @@ type instance struct {
 	*resource
 	done       bool
 	values     *node             // the properties, without functions
+	about      *node             // the metadata, likewise; may be nil
 	physical   string            // what Ref gives
 	attributes map[string]string // what Fn::GetAtt gives
 }
@@ -95,9 +96,7 @@ func (t *Template) Resolve(in Inputs) (*Stack, error) {
 		return nil, r.p.err()
 	}
 	for _, n := range t.conditions.list() {
-		at := *n
-		at.text = n.label
-		if _, err := r.condition(&at); err != nil {
+		if _, err := r.condition(n.key()); err != nil {
 			r.note(err)
 		}
 	}
@@ -212,45 +211,51 @@ func (r *resolver) instance(at *node, id string) (*instance, error) {
 	x = &instance{resource: res, attributes: map[string]string{}}
 	r.instances[id] = x
 	r.path = append(r.path, id)
-	values, err := r.evalResource(res)
+	err := r.fill(x)
 	r.path = r.path[:len(r.path)-1]
 	x.done = true
 	if err != nil {
 		r.note(err)
 		return nil, errNoted
 	}
-	x.values = values
 	res.kind.identify(r, x)
 	return x, nil
 }
 
-func (r *resolver) evalResource(res *resource) (*node, error) {
-	for _, d := range res.dependsOn {
+// fill evaluates what a resource has. Its values stay nil when there is a fault.
+func (r *resolver) fill(x *instance) error {
+	for _, d := range x.dependsOn {
 		if _, err := r.instance(d, d.text); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if res.metadata != nil {
-		if _, err := r.eval(res.metadata); err != nil {
-			return nil, err
+	if x.metadata != nil { // what it refers to comes first, like what a property refers to
+		about, err := r.eval(x.metadata)
+		if err != nil {
+			return err
 		}
+		x.about = about
 	}
-	values, err := r.eval(res.properties)
+	values, err := r.eval(x.properties)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	before := len(r.p.found)
-	check(r.p, res.kind.properties, values)
+	check(r.p, x.kind.properties, values)
 	if len(r.p.found) > before {
-		return nil, errNoted
+		return errNoted
 	}
-	return values, nil
+	x.values = values
+	return nil
 }
 
 // refuseSameNames refuses two resources of a type with one name, which AWS would refuse at the second.
 func (r *resolver) refuseSameNames(created []*instance) {
 	first := map[string]*instance{}
 	for _, x := range created {
+		if x.owner != nil {
+			continue // named within its owner, or by a drawn id
+		}
 		key := x.kind.name + " " + x.physical
 		if other := first[key]; other != nil {
 			r.p.addKey(x.at, "has the same name as %s in line %d", other.id, other.at.keyLine)

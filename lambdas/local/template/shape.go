@@ -179,7 +179,7 @@ func (s object) check(p *problems, n *node) {
 	for i, key := range n.keys {
 		field, ok := s.fields[key]
 		if !ok {
-			p.addKey(n.items[i], "unknown property %s of %s%s", name(key), s.name, hint(key, keysOf(s.fields)))
+			p.addKey(n.items[i], "unknown property %s of %s%s", name(key), s.name, p.hint(key, keysOf(s.fields)))
 			continue
 		}
 		check(p, field, n.items[i])

@@ -128,10 +128,13 @@ func Parse(name string, src []byte) (*Template, error) {
 			n.refuseCalls(p)
 		}
 	}
-	for section, most := range map[string]int{"Resources": maxResources, "Parameters": maxParameters, "Outputs": maxOutputs, "Mappings": maxMappings} {
+	for section, most := range map[string]int{"Parameters": maxParameters, "Outputs": maxOutputs, "Mappings": maxMappings} {
 		if n := top.get(section); len(n.list()) > most {
-			p.add(n, "has %d entries; the most is %d", len(n.items), most)
+			p.addKey(n, "has %d entries; the most is %d", len(n.items), most)
 		}
+	}
+	if n := top.get("Resources"); len(n.items) == 0 {
+		p.addKey(n, "a template has at least one resource")
 	}
 	if len(p.found) > 0 {
 		return nil, p.err()
@@ -173,9 +176,7 @@ func (t *Template) declareResources(p *problems, section, globals *node, transfo
 	var apis, others []*resource // functions generate permissions, which are named after the stages of APIs
 	for i, id := range section.keys {
 		n := section.items[i]
-		at := *n
-		at.kind, at.text, at.line, at.column = textNode, id, n.keyLine, n.keyColumn
-		check(p, logicalID, &at)
+		check(p, logicalID, n.key())
 		for _, part := range []string{"Type", "Condition", "DependsOn", "DeletionPolicy", "UpdateReplacePolicy"} {
 			if v := n.get(part); v != nil {
 				v.refuseCalls(p)
@@ -184,7 +185,7 @@ func (t *Template) declareResources(p *problems, section, globals *node, transfo
 		typ := n.get("Type")
 		k := kinds[typ.text]
 		if k == nil {
-			p.add(typ, "the resource type %s is not supported%s", name(typ.text), hint(typ.text, keysOf(kinds)))
+			p.add(typ, "the resource type %s is not supported%s", name(typ.text), p.hint(typ.text, keysOf(kinds)))
 			continue
 		}
 		if strings.HasPrefix(k.name, "AWS::Serverless::") && !transformed {
@@ -193,7 +194,7 @@ func (t *Template) declareResources(p *problems, section, globals *node, transfo
 		res := &resource{id: id, kind: k, at: n, metadata: n.get("Metadata"), condition: n.get("Condition")}
 		res.dependsOn = dependencies(p, n.get("DependsOn"))
 		if res.properties = n.get("Properties"); res.properties == nil {
-			res.properties = empty(n)
+			res.properties = n.emptied(mapNode)
 		} else if res.properties.kind != mapNode {
 			p.add(res.properties, "must be a map, not %s", res.properties.kind)
 			continue
@@ -230,6 +231,10 @@ func (t *Template) declareResources(p *problems, section, globals *node, transfo
 			t.resources = append(t.resources, made)
 		}
 	}
+	if len(t.resources) > maxResources {
+		p.addKey(section, "has %d entries, with those that SAM generates; the most is %d", len(t.resources), maxResources)
+		return
+	}
 	for _, res := range t.resources {
 		check(p, res.kind.properties, res.properties)
 	}
@@ -259,25 +264,24 @@ func merge(global, own *node) *node {
 	if global.kind != own.kind || global.kind != mapNode && global.kind != listNode {
 		return own
 	}
-	c := *own
-	c.keys, c.items = nil, nil
+	c := own.emptied(own.kind)
 	if own.kind == listNode {
-		c.items = append(append(c.items, global.items...), own.items...)
-		return &c
+		c.items = slices.Concat(global.items, own.items)
+		return c
 	}
 	for i, key := range global.keys {
 		v := global.items[i]
 		if o := own.get(key); o != nil {
 			v = merge(v, o)
 		}
-		c.keys, c.items = append(c.keys, key), append(c.items, v)
+		c.put(key, v)
 	}
 	for i, key := range own.keys {
 		if global.get(key) == nil {
-			c.keys, c.items = append(c.keys, key), append(c.items, own.items[i])
+			c.put(key, own.items[i])
 		}
 	}
-	return &c
+	return c
 }
 
 // checkReferences checks every function in the template, and every name outside of functions.
@@ -294,7 +298,7 @@ func (t *Template) checkReferences(p *problems) {
 		for _, d := range res.dependsOn {
 			switch on := t.byID[d.text]; {
 			case on == nil:
-				p.add(d, "there is no resource %s%s", name(d.text), hint(d.text, keysOf(t.byID)))
+				p.add(d, "there is no resource %s%s", name(d.text), p.hint(d.text, keysOf(t.byID)))
 			case on.condition != nil && (res.condition == nil || res.condition.text != on.condition.text):
 				p.add(d, "%s is created under the condition %s only: CloudFormation refuses to wait for what may not exist", on.id, name(on.condition.text))
 			}
@@ -305,10 +309,8 @@ func (t *Template) checkReferences(p *problems) {
 		t.checkCalls(p, res.properties, inValues)
 	}
 	if t.outputs != nil {
-		for i, n := range t.outputs.items {
-			at := *n
-			at.kind, at.text, at.line, at.column = textNode, t.outputs.keys[i], n.keyLine, n.keyColumn
-			check(p, logicalID, &at)
+		for _, n := range t.outputs.items {
+			check(p, logicalID, n.key())
 			if c := n.get("Condition"); c != nil {
 				t.checkCondition(p, c)
 			}

@@ -193,13 +193,28 @@ func (e *environment) watch() {
 
 // crash is the outcome of an invocation whose process ended.
 func (e *environment) crash(requestID string) Response {
+	return failure("Runtime.ExitError", "RequestId: "+requestID+" Error: "+e.exitMessage())
+}
+
+// exitMessage says how the dead process ended, in Lambda's words.
+func (e *environment) exitMessage() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	message := "Runtime exited with error: " + e.exit
 	if e.exit == "exit status 0" {
-		message = "Runtime exited without providing a reason"
+		return "Runtime exited without providing a reason"
 	}
-	return failure("Runtime.ExitError", "RequestId: "+requestID+" Error: "+message)
+	return "Runtime exited with error: " + e.exit
+}
+
+// initFailure says why the dead process did not get through INIT: by its own account, or by how it ended.
+func (e *environment) initFailure() initFailure {
+	message := e.exitMessage()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.initPayload != nil {
+		return initFailure{errorType: e.initErrorType, payload: e.initPayload, message: string(e.initPayload)}
+	}
+	return initFailure{errorType: "Runtime.ExitError", message: message}
 }
 
 // ready handles GET next: it ends INIT or the invocation that has been answered. It reports whether the runtime may wait
@@ -308,6 +323,9 @@ func (e *environment) failInit(payload []byte, typ string) bool {
 	}
 	if !json.Valid(payload) {
 		payload = failure("Runtime.InitError", "the runtime reported an init error that is not JSON").Payload
+	}
+	if typ == "" {
+		typ = errorType(payload)
 	}
 	if typ == "" {
 		typ = "Runtime.InitError"

@@ -371,14 +371,9 @@ func (s *Service) initialise(f *function, set *settings, stream string, limit ti
 	case <-e.initialised:
 		return e, initFailure{}
 	case <-e.gone:
-		failed = initFailure{errorType: "Runtime.ExitError", message: "Runtime exited with error: " + e.exit}
-		if e.exit == "exit status 0" {
-			failed.message = "Runtime exited without providing a reason"
-		}
 	case <-e.initFailed:
 		e.kill()
 		<-e.gone
-		failed = initFailure{errorType: e.initErrorType, payload: e.initPayload, message: "init failed"}
 	case <-timer.C:
 		e.kill()
 		<-e.gone
@@ -387,6 +382,9 @@ func (s *Service) initialise(f *function, set *settings, stream string, limit ti
 		e.kill()
 		<-e.gone
 		return nil, initFailure{errorType: "Runtime.Unknown", message: errClosing.Message}
+	}
+	if !failed.timedOut {
+		failed = e.initFailure()
 	}
 	s.logInitReport(e.group, set, stream, time.Since(begun), phase, failed)
 	return nil, failed

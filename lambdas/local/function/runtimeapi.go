@@ -186,8 +186,7 @@ func (c *call) response(req *http.Request, id string) error {
 	}
 	body, err := readBody(req, MaxResponse)
 	if errors.Is(err, errTooLarge) {
-		c.responded(id, failure("Function.ResponseSizeTooLarge", fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", MaxResponse)))
-		return c.refuse(req, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", MaxResponse))
+		return c.tooLarge(req, id)
 	}
 	if err != nil {
 		return err
@@ -202,23 +201,38 @@ func (c *call) response(req *http.Request, id string) error {
 	return c.settle(id, res)
 }
 
+// tooLarge fails the invocation and tells the runtime so. The rest of the request is read and thrown away first, because
+// a client that is still sending would not see the answer.
+func (c *call) tooLarge(req *http.Request, id string) error {
+	c.responded(id, failure("Function.ResponseSizeTooLarge", fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", MaxResponse)))
+	if _, err := io.Copy(io.Discard, req.Body); err != nil {
+		return err
+	}
+	return c.fail(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", MaxResponse))
+}
+
 func (c *call) invocationError(req *http.Request, id string) error {
 	body, err := readBody(req, MaxResponse)
 	if errors.Is(err, errTooLarge) {
-		c.responded(id, failure("Function.ResponseSizeTooLarge", fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", MaxResponse)))
-		return c.refuse(req, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", MaxResponse))
+		return c.tooLarge(req, id)
 	}
 	if err != nil {
 		return err
 	}
 	typ := req.Header.Get("Lambda-Runtime-Function-Error-Type")
 	if typ == "" {
-		var e struct{ ErrorType string }
-		if json.Unmarshal(body, &e) == nil { // a body that is no JSON has no type to find
-			typ = e.ErrorType
-		}
+		typ = errorType(body)
 	}
 	return c.settle(id, Response{Payload: body, FunctionError: "Unhandled", ErrorType: typ})
+}
+
+// errorType is the errorType of an error document; a body that is no such JSON has none.
+func errorType(body []byte) string {
+	var e struct{ ErrorType string }
+	if err := json.Unmarshal(body, &e); err != nil {
+		return ""
+	}
+	return e.ErrorType
 }
 
 // settle records the outcome of the invocation that the runtime names, and answers it.
@@ -295,15 +309,6 @@ func (c *call) fail(status int, typ, message string) error {
 		return err
 	}
 	return c.write(status, "", body)
-}
-
-// refuse answers a request whose body was not read to its end: the rest is read and thrown away first, because a client
-// that is still sending would not see the answer.
-func (c *call) refuse(req *http.Request, status int, typ, message string) error {
-	if _, err := io.Copy(io.Discard, req.Body); err != nil {
-		return err
-	}
-	return c.fail(status, typ, message)
 }
 
 func (c *call) write(status int, header string, body []byte) error {

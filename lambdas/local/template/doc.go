@@ -36,9 +36,8 @@
 // A kind (queue.go, bus.go, table.go ...) is all there is to know about one type: the shape of its properties, how
 // its physical id and attributes come about, what of it runs. A shape (shape.go) is checked twice, on the template as
 // written, where it finds misspelt names in resources that are not even created, and on the values that came out.
-// Types in Go with struct tags and reflection were tried in thought and left: ranges, reasons and hints need a table
-// anyway, and the table alone is the shorter program. Existing Go libraries for templates keep no places of values
-// and ignore what they do not know.
+// Struct tags and reflection in place of tables were rejected: ranges, forms, reasons and hints would need a table
+// beside them. So were Go libraries for templates: they keep no places of values and ignore what they do not know.
 //
 // # What differs from AWS
 //
@@ -51,5 +50,4 @@
 //   - Ref to a parameter of type Number gives text, also within an event pattern; so it is on AWS.
 //   - A rule's targets, a redrive's queue, a mapping's queue and a log destination must be resources of the template:
 //     there are no others on this machine.
-//   - CloudFormation sees a circle also in branches of Fn::If that are not taken; here only what is taken counts.
 package template

@@ -186,7 +186,7 @@ func buildFunction(r *resolver, x *instance) {
 		case slices.Contains(reservedVariables, key):
 			r.p.addKey(n, "Lambda sets %s itself", key)
 		case !variableName.MatchString(key):
-			r.p.addKey(n, "a variable's name must be a letter, then letters, digits and _")
+			r.p.addKey(n, "a variable's name must be a letter and then one or more letters, digits and _")
 		}
 	}
 	if size > maxEnvironment {

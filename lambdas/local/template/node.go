@@ -141,6 +141,9 @@ func (n *node) shown() string {
 	if n.secret {
 		return "****"
 	}
+	if n.kind == numberNode || n.kind == boolNode {
+		return name(n.text)
+	}
 	return shown(n.text)
 }
 

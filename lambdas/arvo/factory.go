@@ -1,0 +1,151 @@
+package arvo
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"example.com/arvo/lambdas/arvo/internal/jsonschema"
+	"example.com/arvo/lambdas/arvo/internal/jsontext"
+)
+
+// The factories make the events of a contract out of drafts. They set type, dataschema and datacontenttype, clean the
+// data (see Schema.Clean) and leave the rest to New. A draft must say its source. Without a subject the event begins a
+// process of its own: the subject's initiator is the draft's source, its orchestrator the event's type, and a redirectto
+// goes into its meta.
+
+// The beginnings of what the factories say about data that breaks the contract.
+const (
+	acceptFailed = "Accept Event data validation failed"
+	emitFailed   = "Emit Event data validation failed"
+	initFailed   = "Init Event data validation failed"
+)
+
+// Accepts makes the event that the contract accepts. Data that breaks it is a *ValidationError.
+func (v *Version) Accepts(d Draft) (Event, error) {
+	return v.make(acceptFailed, v.contract.spec.Type, v.accepts, d)
+}
+
+// Emits makes one of the events that the contract emits. Its To is by default its own type: an answer must name its
+// receiver.
+func (v *Version) Emits(eventType string, d Draft) (Event, error) {
+	schema, ok := v.emits[eventType]
+	if !ok {
+		return Event{}, unknownEmit(eventType)
+	}
+	return v.make(emitFailed, eventType, schema, d)
+}
+
+func unknownEmit(eventType string) error {
+	return &ValidationError{emitFailed, []Issue{{[]string{}, CodeCustom, "No contract available for " + eventType}}}
+}
+
+func (v *Version) make(what, eventType string, schema Schema, d Draft) (Event, error) {
+	data, err := cleaned(what, schema, d.Data)
+	if err != nil {
+		return Event{}, err
+	}
+	d.Data = data
+	return v.finish(eventType, v.dataSchema, d)
+}
+
+// cleaned is data in JSON, as the schema wants it.
+func cleaned(what string, schema Schema, data any) (json.RawMessage, error) {
+	text := json.RawMessage("null")
+	if data != nil {
+		var err error
+		if text, err = jsontext.Marshal(data); err != nil {
+			return nil, &ValidationError{what, []Issue{{[]string{}, CodeCustom, "data has no JSON form: " + err.Error()}}}
+		}
+	}
+	return schema.apply(what, text, jsonschema.Fill)
+}
+
+// finish names the event and gives it a subject if it has none.
+func (v *Version) finish(eventType, dataSchema string, d Draft) (Event, error) {
+	d.Type, d.DataSchema, d.DataContentType = eventType, dataSchema, DataContentType
+	if d.Subject == "" {
+		spec := SubjectSpec{Orchestrator: eventType, Version: v.number, Initiator: d.Source, Domain: d.Domain}
+		if d.RedirectTo != "" {
+			spec.Meta = map[string]string{"redirectto": d.RedirectTo}
+		}
+		var err error
+		if d.Subject, err = NewSubject(spec); err != nil {
+			return Event{}, err
+		}
+	}
+	return New(d)
+}
+
+// SystemError makes the event that says that the handler failed with err: type sys.<type>.error, dataschema
+// <uri>/0.0.0. Its errorName is err's, if err or one that it wraps has a method ErrorName() string, and "Error"
+// otherwise; its errorStack is null, as Go errors have none. A Data in the draft is not read.
+func (v *Version) SystemError(err error, d Draft) (Event, error) {
+	d.Data = systemErrorData(err)
+	return v.finish(v.contract.SystemErrorType(), v.contract.spec.URI+"/"+WildcardVersion, d)
+}
+
+func systemErrorData(err error) json.RawMessage {
+	name, message := "Error", "<nil>"
+	var named interface{ ErrorName() string }
+	if errors.As(err, &named) {
+		name = named.ErrorName()
+	}
+	if err != nil {
+		message = err.Error()
+	}
+	b := jsontext.AppendString([]byte(`{"errorName":`), name)
+	b = jsontext.AppendString(append(b, `,"errorMessage":`...), message)
+	return append(b, `,"errorStack":null}`...)
+}
+
+// Init makes the event that starts an orchestrator. With a ParentSubject in its data the new subject is made from that
+// one, and the completion goes to the draft's RedirectTo or else to the parent's initiator.
+func (v *Version) Init(d Draft) (Event, error) {
+	if !v.contract.IsOrchestrator() {
+		return Event{}, v.notOrchestrator("Init")
+	}
+	data, err := cleaned(initFailed, v.accepts, d.Data)
+	if err != nil {
+		return Event{}, err
+	}
+	d.Data = data
+	var content map[string]json.RawMessage // not a struct: its keys would match in any case
+	if err := json.Unmarshal(data, &content); err != nil {
+		return Event{}, fmt.Errorf("arvo: init of %s: %w", v.contract.spec.Type, err)
+	}
+	var parent string
+	if err := json.Unmarshal(content[ParentSubject], &parent); err != nil {
+		return Event{}, fmt.Errorf("arvo: init of %s: %s: %w", v.contract.spec.Type, ParentSubject, err)
+	}
+	if d.Subject == "" && parent != "" {
+		p, err := ParseSubject(parent)
+		if err != nil {
+			return Event{}, err
+		}
+		redirect := d.RedirectTo
+		if redirect == "" {
+			redirect = p.Execution.Initiator
+		}
+		d.Subject, err = SubjectFrom(parent, SubjectSpec{
+			Orchestrator: v.contract.spec.Type, Version: v.number, Domain: d.Domain,
+			Meta: map[string]string{"redirectto": redirect},
+		})
+		if err != nil {
+			return Event{}, err
+		}
+	}
+	return v.finish(v.contract.spec.Type, v.dataSchema, d)
+}
+
+// Complete makes the event with which an orchestrator answers.
+func (v *Version) Complete(d Draft) (Event, error) {
+	if !v.contract.IsOrchestrator() {
+		return Event{}, v.notOrchestrator("Complete")
+	}
+	return v.Emits(v.contract.spec.Type+".done", d)
+}
+
+func (v *Version) notOrchestrator(method string) error {
+	return fmt.Errorf("arvo: %s: the contract %s is not of an orchestrator", method, v.contract.spec.URI)
+}

@@ -18,7 +18,7 @@ const (
 )
 
 // ErrTooComplex is wrapped by errors about patterns that are well-formed but costly to match.
-var ErrTooComplex = errors.New("Rule is too complex")
+var ErrTooComplex = errors.New("pattern: too complex")
 
 // An Error says why a pattern is not one.
 type Error struct {

@@ -312,7 +312,10 @@ func (c *compiler) notIn(operand json.Token) (predicate, error) {
 	}
 	switch operand := operand.(type) {
 	case string, json.Number:
-		return none(unwanted), add(operand)
+		if err := add(operand); err != nil {
+			return nil, err
+		}
+		return none(unwanted), nil
 	}
 	if operand != json.Delim('[') {
 		return nil, c.errorf("Value of anything-but must be an array or single string/number value.")

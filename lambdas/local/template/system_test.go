@@ -356,8 +356,17 @@ func TestResourcesKnowTheirLines(t *testing.T) {
 	}
 }
 
+// tools skips a test unless the tools that it needs are asked for: they are not Go's, and take seconds.
+func tools(t *testing.T) {
+	t.Helper()
+	if os.Getenv("ARVO_TEMPLATE_TOOLS") == "" {
+		t.Skip("set ARVO_TEMPLATE_TOOLS=1 to check template.yaml with cfn-lint and SAM's translator, too")
+	}
+}
+
 // TestSAMExpandsToTheSame compares the resources with those that SAM's own translator makes of the template.
 func TestSAMExpandsToTheSame(t *testing.T) {
+	tools(t)
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		t.Skip("python3 is not installed")
@@ -398,9 +407,7 @@ func withoutHash(id, typ string) string {
 }
 
 func TestCfnLint(t *testing.T) {
-	if testing.Short() {
-		t.Skip("cfn-lint takes seconds")
-	}
+	tools(t)
 	lint, err := exec.LookPath("cfn-lint")
 	if err != nil {
 		t.Skip("cfn-lint is not installed (pip install cfn-lint)")

@@ -111,8 +111,23 @@ func Parse(name string, src []byte) (*Template, error) {
 	if len(p.found) > 0 {
 		return nil, p.err() // what follows would repeat it
 	}
+	writtenOut(p, top)
+	for _, section := range top.list() {
+		switch section.label {
+		case "Conditions", "Mappings", "Parameters":
+			writtenOut(p, section)
+		case "Globals", "Outputs", "Resources":
+			writtenOut(p, section)
+			for _, entry := range section.items {
+				writtenOut(p, entry)
+			}
+		}
+	}
+	if len(p.found) > 0 {
+		return nil, p.err()
+	}
 	check(p, templateShape, top)
-	if top.kind != mapNode || len(p.found) > 0 {
+	if len(p.found) > 0 {
 		return nil, p.err()
 	}
 	t := &Template{
@@ -150,6 +165,14 @@ func Parse(name string, src []byte) (*Template, error) {
 		return nil, err
 	}
 	return t, nil
+}
+
+// writtenOut refuses what is no map, or not one yet: a shape lets a function stand for any value, but none can stand for
+// a part of the template itself.
+func writtenOut(p *problems, n *node) {
+	if n.kind != mapNode {
+		p.add(n, "must be a map, not %s", n.kind)
+	}
 }
 
 const samTransform = "AWS::Serverless-2016-10-31"

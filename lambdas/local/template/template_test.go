@@ -74,6 +74,12 @@ func TestParseSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"a template without resources is none", "Description: x\n", []string{"t.yaml:1:1: the property Resources of a template is missing"}},
 		{"nor is one with an empty section", "Resources: {}\n", []string{"t.yaml:1:1: Resources: a template has at least one resource"}},
 		{"a list is no template", "[1, 2]\n", []string{"t.yaml:1:1: must be a map, not a list"}},
+		{"nor is a function", "!Ref x", []string{"t.yaml:1:1: must be a map, not a function"}},
+		{
+			"no function stands for a section or an entry of one",
+			"Conditions: !Ref x\nResources:\n  Q: !If [a, b, c]\n",
+			[]string{"t.yaml:1:13: Conditions: must be a map, not a function", "t.yaml:3:6: Resources.Q: must be a map, not a function"},
+		},
 		{"an empty file is no template", "", []string{"t.yaml:1:1: the template is empty"}},
 		{"a second document is refused", "a: 1\n---\nb: 2\n", []string{"t.yaml:2:1: a second YAML document; a template is one"}},
 		{"a fault of YAML has its line", "Resources:\n  Q: [\n", []string{"t.yaml:2:1: did not find expected node content"}},

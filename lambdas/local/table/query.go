@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	maxPage     = 1 << 20 // bytes of the items that a Query or Scan looks at
+	maxPage     = 1 << 20 // bytes of items after which a Query or Scan ends its page
 	maxSegments = 1_000_000
 )
 
@@ -404,8 +404,8 @@ func (q *search) run(in *searchInput) (wire.Raw, error) {
 	return a.done(), nil
 }
 
-// page collects rows up to the limit or 1 MB. More reports whether another page may follow: as on AWS, it does after as
-// many items as the limit, even if these were the last.
+// page collects rows up to the limit, or up to and with the one that makes the page 1 MB. More reports whether it ended by
+// that; then, as on AWS, another page may follow that is empty.
 func (q *search) page() (page []row, more bool) {
 	q.table.mu.RLock()
 	defer q.table.mu.RUnlock()
@@ -415,15 +415,10 @@ func (q *search) page() (page []row, more bool) {
 	}
 	size := 0
 	take := func(_ string, r row) bool {
-		if size += r.size; size > maxPage && len(page) > 0 {
-			more = true
-			return false
-		}
-		if page = append(page, r); len(page) == q.limit {
-			more = true
-			return false
-		}
-		return true
+		page = append(page, r)
+		size += r.size
+		more = size >= maxPage || len(page) == q.limit
+		return !more
 	}
 	if q.forward {
 		rows.Ascend(q.from, q.to, take)

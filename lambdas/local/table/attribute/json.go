@@ -2,6 +2,7 @@ package attribute
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -372,11 +373,15 @@ func (p *parser) skip(depth int) error {
 	case c == 'n':
 		return p.word("null")
 	case c == '-' || c >= '0' && c <= '9':
+		start := p.pos
 		for p.pos < len(p.text) {
 			if c := p.text[p.pos]; (c < '0' || c > '9') && c != '-' && c != '+' && c != '.' && c != 'e' && c != 'E' {
 				break
 			}
 			p.pos++
+		}
+		if !json.Valid([]byte(p.text[start:p.pos])) {
+			return p.malformed()
 		}
 		return nil
 	}

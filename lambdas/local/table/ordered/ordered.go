@@ -4,8 +4,8 @@
 //
 // A [Map] is a sorted list of sorted chunks of at most 512 entries. A lookup is two searches by halves, an insertion moves
 // half a chunk, and only a split touches the list of chunks. There are no nodes and no pointers per entry: an entry costs
-// its key, its value and on average a third of free space beside it. A B-tree has one level more and the same constants;
-// a skip list costs pointers; a Go map with sorting on demand cannot page.
+// its key, its value and some room to grow beside it. A B-tree has more levels and more code; a skip list costs pointers;
+// a Go map with sorting on demand cannot page.
 //
 // A Map is not safe for concurrent use. Its zero value is empty and ready.
 package ordered

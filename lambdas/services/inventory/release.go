@@ -26,18 +26,19 @@ var ReleaseContract = arvo.MustContract(arvo.NewContract(arvo.ContractSpec{
 
 // Release asks for reserved goods to be put back.
 type Release struct {
-	ReservationID string `json:"reservation_id"`
+	// An id has no greatest length: what could be reserved must be releasable.
+	ReservationID string `json:"reservation_id" minLength:"1" jsonschema:"the id of the event that asked for the reservation"`
 }
 
 // Released says whether goods have been put back.
 type Released struct {
 	ReservationID string `json:"reservation_id"`
-	Released      bool   `json:"released"` // false if nothing was set aside
+	Released      bool   `json:"released" jsonschema:"false if nothing was set aside: nothing will be"`
 }
 
 // NewRelease returns the service com.inventory.release on the stock.
 func NewRelease(stock Stock) (*arvo.Service, error) {
-	return arvo.NewService(ReleaseContract, arvo.Implement("1.0.0", release(stock)))
+	return arvo.NewService(ReleaseContract, arvo.ExecutionUnits(1), arvo.Implement("1.0.0", release(stock)))
 }
 
 func release(stock Stock) func(context.Context, arvo.Input[Release]) ([]arvo.Output, error) {

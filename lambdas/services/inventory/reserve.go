@@ -33,19 +33,19 @@ var ReserveContract = arvo.MustContract(arvo.NewContract(arvo.ContractSpec{
 
 // Reserve asks for goods to be set aside.
 type Reserve struct {
-	OrderID string `json:"order_id"`
-	Items   []Item `json:"items"`
+	OrderID string `json:"order_id" minLength:"1" maxLength:"128" jsonschema:"the order that the goods are for"`
+	Items   []Item `json:"items" minItems:"1" maxItems:"100" jsonschema:"each article once"`
 }
 
 // An Item is a number of pieces of one article.
 type Item struct {
-	SKU      string `json:"sku"`
-	Quantity int    `json:"quantity"`
+	SKU      string `json:"sku" minLength:"1" maxLength:"128" jsonschema:"the article"`
+	Quantity int    `json:"quantity" minimum:"1" maximum:"1000" jsonschema:"in pieces"`
 }
 
 // A Reservation is goods that are set aside.
 type Reservation struct {
-	ReservationID string `json:"reservation_id"`
+	ReservationID string `json:"reservation_id" jsonschema:"the id of the event that asked for the reservation"`
 	OrderID       string `json:"order_id"`
 	Items         []Item `json:"items"`
 }
@@ -53,13 +53,13 @@ type Reservation struct {
 // Rejected says that nothing is set aside, and why.
 type Rejected struct {
 	OrderID string `json:"order_id"`
-	Reason  string `json:"reason"`
-	SKU     string `json:"sku,omitempty"` // absent if the reason is not about one item
+	Reason  string `json:"reason" jsonschema:"for the buyer to read"`
+	SKU     string `json:"sku,omitempty" jsonschema:"the first article that falls short; absent if the reason is not about one"`
 }
 
 // NewReserve returns the service com.inventory.reserve on the stock.
 func NewReserve(stock Stock) (*arvo.Service, error) {
-	return arvo.NewService(ReserveContract, arvo.Implement("1.0.0", reserve(stock)))
+	return arvo.NewService(ReserveContract, arvo.ExecutionUnits(1), arvo.Implement("1.0.0", reserve(stock)))
 }
 
 func reserve(stock Stock) func(context.Context, arvo.Input[Reserve]) ([]arvo.Output, error) {

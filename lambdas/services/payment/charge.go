@@ -32,29 +32,29 @@ var ChargeContract = arvo.MustContract(arvo.NewContract(arvo.ContractSpec{
 
 // A Charge asks for an amount. Money is counted in the currency's minor unit (cents), never in fractions.
 type Charge struct {
-	OrderID  string `json:"order_id"`
-	Amount   int64  `json:"amount"`
-	Currency string `json:"currency"`
-	Method   string `json:"method"`
+	OrderID  string `json:"order_id" minLength:"1" maxLength:"128" jsonschema:"the order that is paid for"`
+	Amount   int64  `json:"amount" minimum:"1" maximum:"9007199254740991" jsonschema:"in the currency's minor unit; no more than every JSON reader keeps exactly"`
+	Currency string `json:"currency" pattern:"^[A-Z]{3}$" jsonschema:"ISO 4217"`
+	Method   string `json:"method" minLength:"1" maxLength:"255" jsonschema:"the token of a payment method, never its number"`
 }
 
 // A Payment is an amount that has been taken.
 type Payment struct {
-	PaymentID string `json:"payment_id"`
+	PaymentID string `json:"payment_id" jsonschema:"the id of the event that asked for the charge"`
 	OrderID   string `json:"order_id"`
-	Amount    int64  `json:"amount"`
+	Amount    int64  `json:"amount" jsonschema:"in the currency's minor unit"`
 	Currency  string `json:"currency"`
 }
 
 // Declined says that nothing has been taken, and why.
 type Declined struct {
 	OrderID string `json:"order_id"`
-	Reason  string `json:"reason"`
+	Reason  string `json:"reason" jsonschema:"for the payer to read"`
 }
 
 // NewCharge returns the service com.payment.charge on the gateway.
 func NewCharge(gateway Gateway) (*arvo.Service, error) {
-	return arvo.NewService(ChargeContract, arvo.Implement("1.0.0", charge(gateway)))
+	return arvo.NewService(ChargeContract, arvo.ExecutionUnits(1), arvo.Implement("1.0.0", charge(gateway)))
 }
 
 func charge(gateway Gateway) func(context.Context, arvo.Input[Charge]) ([]arvo.Output, error) {

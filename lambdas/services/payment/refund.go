@@ -26,21 +26,22 @@ var RefundContract = arvo.MustContract(arvo.NewContract(arvo.ContractSpec{
 
 // A Refund asks for a payment's money back.
 type Refund struct {
-	PaymentID string `json:"payment_id"`
-	Reason    string `json:"reason,omitempty"`
+	// An id has no greatest length: what could be charged must be refundable.
+	PaymentID string `json:"payment_id" minLength:"1" jsonschema:"the id of the event that asked for the charge"`
+	Reason    string `json:"reason,omitempty" maxLength:"500" jsonschema:"for the books"`
 }
 
 // Refunded says what has been given back.
 type Refunded struct {
 	PaymentID string `json:"payment_id"`
-	Amount    int64  `json:"amount"`             // 0 if nothing had been taken
-	Currency  string `json:"currency,omitempty"` // absent if nothing had been taken
-	Refunded  bool   `json:"refunded"`
+	Amount    int64  `json:"amount" jsonschema:"in the currency's minor unit; 0 if nothing had been taken"`
+	Currency  string `json:"currency,omitempty" jsonschema:"absent if nothing had been taken"`
+	Refunded  bool   `json:"refunded" jsonschema:"false if nothing had been taken: nothing will be"`
 }
 
 // NewRefund returns the service com.payment.refund on the gateway.
 func NewRefund(gateway Gateway) (*arvo.Service, error) {
-	return arvo.NewService(RefundContract, arvo.Implement("1.0.0", refund(gateway)))
+	return arvo.NewService(RefundContract, arvo.ExecutionUnits(1), arvo.Implement("1.0.0", refund(gateway)))
 }
 
 func refund(gateway Gateway) func(context.Context, arvo.Input[Refund]) ([]arvo.Output, error) {

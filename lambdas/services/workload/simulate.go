@@ -35,23 +35,23 @@ var SimulateContract = arvo.MustContract(arvo.NewContract(arvo.ContractSpec{
 
 // Simulate says what a request costs. A field that is absent costs nothing.
 type Simulate struct {
-	SleepMS int     `json:"sleep_ms,omitempty"`
-	CPUMS   int     `json:"cpu_ms,omitempty"`
-	Fail    float64 `json:"fail,omitempty"`
-	Fanout  int     `json:"fanout,omitempty"`
-	Pad     string  `json:"pad,omitempty"`
+	SleepMS int     `json:"sleep_ms" minimum:"0" maximum:"20000" default:"0" jsonschema:"milliseconds to wait"`
+	CPUMS   int     `json:"cpu_ms" minimum:"0" maximum:"20000" default:"0" jsonschema:"milliseconds of CPU time to spend after that"`
+	Fail    float64 `json:"fail" minimum:"0" maximum:"1" default:"0" jsonschema:"probability of a system error, drawn from the event's id"`
+	Fanout  int     `json:"fanout" minimum:"0" maximum:"1000" default:"0" jsonschema:"number of progress events"`
+	Pad     string  `json:"pad" maxLength:"204800" default:"" jsonschema:"comes back in the success"`
 }
 
 // Progress is one of the events that come before the last.
 type Progress struct {
-	Index int `json:"index"`
-	Of    int `json:"of"`
+	Index int `json:"index" jsonschema:"counts from 1"`
+	Of    int `json:"of" jsonschema:"the fanout that was asked for"`
 }
 
 // A Result says what has been done.
 type Result struct {
 	SleptMS int    `json:"slept_ms"`
-	BurntMS int    `json:"burnt_ms"`
+	BurntMS int    `json:"burnt_ms" jsonschema:"CPU time"`
 	Pad     string `json:"pad"`
 }
 
@@ -70,7 +70,7 @@ func (f *Failure) ErrorName() string { return "SimulatedFailure" }
 
 // NewSimulate returns the service com.workload.simulate on the machine; in a Lambda that is a [Host].
 func NewSimulate(machine Machine) (*arvo.Service, error) {
-	return arvo.NewService(SimulateContract, arvo.Implement("1.0.0", simulate(machine)))
+	return arvo.NewService(SimulateContract, arvo.ExecutionUnits(1), arvo.Implement("1.0.0", simulate(machine)))
 }
 
 func simulate(machine Machine) func(context.Context, arvo.Input[Simulate]) ([]arvo.Output, error) {
@@ -87,7 +87,7 @@ func simulate(machine Machine) func(context.Context, arvo.Input[Simulate]) ([]ar
 		}
 		out := make([]arvo.Output, 0, ask.Fanout+1)
 		for i := range ask.Fanout {
-			out = append(out, arvo.Output{Type: SimulateProgress, Data: Progress{Index: i + 1, Of: ask.Fanout}})
+			out = append(out, arvo.Output{Type: SimulateProgress, Data: Progress{Index: i + 1, Of: ask.Fanout}, ExecutionUnits: new(0.0)})
 		}
 		return append(out, arvo.Output{Type: SimulateSuccess, Data: Result{SleptMS: ask.SleepMS, BurntMS: ask.CPUMS, Pad: ask.Pad}}), nil
 	}

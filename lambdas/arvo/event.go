@@ -112,11 +112,11 @@ func New(d Draft) (Event, error) {
 	if len(issues) > 0 {
 		return Event{}, &ValidationError{What: "invalid event", Issues: issues}
 	}
-	return complete(d, data, err)
+	return complete(&d, data, err)
 }
 
 // complete is New without the encoding: d.Data has become data, or dataErr says why it could not.
-func complete(d Draft, data json.RawMessage, dataErr error) (Event, error) {
+func complete(d *Draft, data json.RawMessage, dataErr error) (Event, error) {
 	e := Event{
 		ID: strings.TrimSpace(d.ID), Source: d.Source, SpecVersion: d.SpecVersion, Type: d.Type, Subject: d.Subject,
 		DataContentType: d.DataContentType, DataSchema: d.DataSchema, Data: data, Time: d.Time,

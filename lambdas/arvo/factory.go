@@ -58,7 +58,7 @@ func cleaned(what string, schema Schema, data any) (json.RawMessage, error) {
 			return nil, &ValidationError{what, []Issue{{[]string{}, CodeCustom, "data has no JSON form: " + err.Error()}}}
 		}
 	}
-	return schema.apply(what, text, jsonschema.Fill)
+	return schema.apply(what, text, jsonschema.Clean)
 }
 
 // finish names the event and gives it a subject if it has none.

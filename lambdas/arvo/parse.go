@@ -121,10 +121,35 @@ func parse(src []byte, strict bool) (Event, error) {
 
 // text is the field of an attribute that is a string.
 func (e *Event) text(a attribute) *string {
-	return [attributes]*string{
-		attrID: &e.ID, attrTime: &e.Time, attrSource: &e.Source, attrSpecVersion: &e.SpecVersion, attrType: &e.Type,
-		attrSubject: &e.Subject, attrDataContentType: &e.DataContentType, attrDataSchema: &e.DataSchema, attrTo: &e.To,
-		attrAccessControl: &e.AccessControl, attrRedirectTo: &e.RedirectTo, attrParentID: &e.ParentID,
-		attrDomain: &e.Domain, attrTraceparent: &e.Traceparent, attrTracestate: &e.Tracestate,
-	}[a]
+	switch a {
+	case attrID:
+		return &e.ID
+	case attrTime:
+		return &e.Time
+	case attrSource:
+		return &e.Source
+	case attrSpecVersion:
+		return &e.SpecVersion
+	case attrType:
+		return &e.Type
+	case attrSubject:
+		return &e.Subject
+	case attrDataContentType:
+		return &e.DataContentType
+	case attrDataSchema:
+		return &e.DataSchema
+	case attrTo:
+		return &e.To
+	case attrAccessControl:
+		return &e.AccessControl
+	case attrRedirectTo:
+		return &e.RedirectTo
+	case attrParentID:
+		return &e.ParentID
+	case attrDomain:
+		return &e.Domain
+	case attrTraceparent:
+		return &e.Traceparent
+	}
+	return &e.Tracestate
 }

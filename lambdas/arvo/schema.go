@@ -84,7 +84,7 @@ func (s Schema) Validate(data []byte) error {
 // Clean validates data, drops what the schema does not list and fills in the defaults of what is missing. It returns data
 // itself when nothing changes.
 func (s Schema) Clean(data []byte) (json.RawMessage, error) {
-	return s.apply("invalid data", data, jsonschema.Fill)
+	return s.apply("invalid data", data, jsonschema.Clean)
 }
 
 // apply holds data against the schema; what begins the message of the error.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/arvo/lambdas/arvo/internal/jsonbind"
 	"example.com/arvo/lambdas/arvo/internal/jsonschema"
 )
 
@@ -37,7 +38,7 @@ type Option func(*Service) error
 // Input is what an implementation gets.
 type Input[T any] struct {
 	Event   Event    // as it came: Event.Data has members that the contract does not list, and lacks defaults
-	Data    T        // from the members of Event.Data that the contract lists; json.RawMessage gets Event.Data as it is
+	Data    T        // Event.Data, read into T
 	Version *Version // the version that is spoken
 }
 
@@ -56,12 +57,14 @@ type Output struct {
 	Domains        []string    // one copy is sent to each distinct domain; nil: the service's EmitDomains
 }
 
-// Implement is the implementation of one version. T is the Go form of the data that the version accepts.
+// Implement is the implementation of one version. T is the Go form of the data that the version accepts, usually the
+// type that SchemaFor was given. It is read like encoding/json reads, except that a member must be called exactly like
+// its field: {"AMOUNT": -5} does not get into a field "amount" past the contract. Defaults of the contract are not filled
+// in for what is received; a field of pointer type tells a missing member from a zero.
 //
 // An error that f returns, if it is or wraps a [Violation], goes to the host. Any other error is an answer: the one event
 // sys.<type>.error, whatever outputs came with it. It may have a method ErrorName() string to be told by.
 func Implement[T any](version string, f func(ctx context.Context, in Input[T]) ([]Output, error)) Option {
-	_, raw := any((*T)(nil)).(*json.RawMessage)
 	return func(s *Service) error {
 		if _, ok := s.implementations[version]; ok {
 			return fmt.Errorf("version %s has two implementations", version)
@@ -69,20 +72,19 @@ func Implement[T any](version string, f func(ctx context.Context, in Input[T]) (
 		if f == nil {
 			return fmt.Errorf("version %s: the implementation is nil", version)
 		}
+		decoder, err := jsonbind.NewDecoder(reflect.TypeFor[T]())
+		if err != nil {
+			return fmt.Errorf("version %s: input: %w", version, err)
+		}
 		s.implementations[version] = func(ctx context.Context, in Event, v *Version) ([]Output, error) {
-			input := Input[T]{Event: in, Version: v}
-			// encoding/json takes a member for a field that differs in case, so it must see none that was not checked.
-			data, err := v.accepts.apply(inputFailed, in.Data, jsonschema.Strip)
-			if err != nil {
+			if _, err := v.accepts.apply(inputFailed, in.Data, jsonschema.Check); err != nil {
 				return nil, &Violation{Kind: KindContract, Message: err.Error(), Cause: err}
 			}
-			if raw {
-				data = in.Data
-			}
-			if err := json.Unmarshal(data, &input.Data); err != nil {
+			input := Input[T]{Event: in, Version: v}
+			if err := decoder.Decode(in.Data, &input.Data); err != nil {
 				return nil, &Violation{
 					Kind: KindContract, Cause: err,
-					Message: fmt.Sprintf("%s: fits the contract but not %s: %v", inputFailed, reflect.TypeFor[T](), err),
+					Message: fmt.Sprintf("%s: the data fits the contract but not the type %s: %v", inputFailed, reflect.TypeFor[T](), err),
 				}
 			}
 			return f(ctx, input)
@@ -317,7 +319,8 @@ func (s *Service) reply(events []Event, in Event, d Draft, data json.RawMessage,
 	}
 	id := strings.TrimSpace(d.ID)
 	where := DomainContext{SelfContract: s.contract, EventContract: s.contract, TriggeringEvent: in}
-	resolved := make([]string, 0, len(domains))
+	var room [4]string
+	resolved := room[:0]
 	for _, domain := range domains {
 		d.Domain = where.Resolve(domain)
 		if slices.Contains(resolved, d.Domain) {
@@ -327,7 +330,7 @@ func (s *Service) reply(events []Event, in Event, d Draft, data json.RawMessage,
 		if d.ID = id; id == "" {
 			d.ID = DeriveID(in.Subject, in.Source, in.ID, s.Source(), index, d.Domain)
 		}
-		e, err := complete(d, data, nil)
+		e, err := complete(&d, data, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -11,7 +11,7 @@
 //	minimum maximum exclusiveMinimum exclusiveMaximum multipleOf
 //	items (one schema) prefixItems minItems maxItems uniqueItems
 //	properties required additionalProperties minProperties maxProperties
-//	default (see Fill)
+//	default (see Clean)
 //
 // Annotations (title, description, examples, format, deprecated, readOnly, ...) are carried and have no effect. Any other
 // keyword is an error of Compile that names it and its place: a rule that is written and not enforced is worse than none.
@@ -19,7 +19,7 @@
 // # Objects
 //
 // An object schema with properties describes all members that matter. A member that it does not list is no failure:
-// Strip and Fill drop it, unless additionalProperties is true or a schema. So additionalProperties: false and its
+// Clean drops it, unless additionalProperties is true or a schema. So additionalProperties: false and its
 // absence mean the same here, and either is what zod, the validator of the original Arvo, means by an object. An object
 // schema without properties is a map and keeps everything. A listed member that appears twice is a failure, because two
 // readers of such a text see different values.
@@ -76,12 +76,8 @@ type Mode uint8
 const (
 	// Check only checks.
 	Check Mode = iota
-	// Strip drops members that the schema does not list. In an object that keeps such members, it drops those that differ
-	// from a listed one in case only, which encoding/json would take for it.
-	Strip
-	// Fill drops like Strip, except that what an object keeps it keeps whole, and adds the default of each listed property
-	// that is missing.
-	Fill
+	// Clean drops members that the schema does not list and adds the default of each listed property that is missing.
+	Clean
 )
 
 // Apply holds data against the schema. It returns data itself where nothing was to be changed. With issues, or with an
@@ -632,8 +628,7 @@ func (r *run) object(n *node, i, depth int) (int, error) {
 			r.path[len(r.path)-1].name = n.properties[p].name
 			m.End, err = r.value(n.properties[p].node, m.Value, depth+1)
 		default:
-			drop = !n.open && n.additional == nil && !n.inPlace() ||
-				r.mode == Strip && slices.ContainsFunc(n.properties, func(p property) bool { return strings.EqualFold(p.name, string(key)) })
+			drop = !n.open && n.additional == nil && !n.inPlace()
 			if n.additional != nil {
 				r.path[len(r.path)-1].name = string(key)
 				m.End, err = r.value(n.additional, m.Value, depth+1)
@@ -677,7 +672,7 @@ func (r *run) object(n *node, i, depth int) (int, error) {
 		case seen.has(p):
 		case property.required:
 			r.failAt(property.name, "invalid_type", "Required")
-		case property.filling != nil && r.mode == Fill && r.muted == 0:
+		case property.filling != nil && r.mode == Clean && r.muted == 0:
 			text := make([]byte, 0, len(property.name)+len(property.filling)+4)
 			if kept {
 				text = append(text, ',')

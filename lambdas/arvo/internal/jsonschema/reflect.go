@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/arvo/lambdas/arvo/internal/jsonbind"
 	"example.com/arvo/lambdas/arvo/internal/jsontext"
 )
 
@@ -178,63 +179,13 @@ func (w *writer) body(t reflect.Type, name string, tag reflect.StructTag, nullab
 	return nil
 }
 
-// field is a struct field with the name that encoding/json gives it.
-type field struct {
-	name     string
-	optional bool
-	reflect.StructField
-}
-
-// jsonFields lists the fields that encoding/json sees. Of two fields with one name it sees the less deep one or none;
-// that is refused here, a contract should not depend on it.
-func jsonFields(t reflect.Type, at string) (list []field, err error) {
-	if strings.Count(at, ".") > jsontext.MaxDepth { // a struct that embeds a pointer to itself
-		return nil, fmt.Errorf("%s: nested too deeply", t)
-	}
-	for f := range t.Fields() {
-		tag, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if tag == "-" && options == "" {
-			continue
-		}
-		opts := strings.Split(options, ",")
-		if slices.Contains(opts, "string") {
-			return nil, fmt.Errorf("%s.%s: the json option string is not supported", at, f.Name)
-		}
-		ft := f.Type
-		if ft.Kind() == reflect.Pointer && f.Anonymous {
-			ft = ft.Elem()
-		}
-		if f.Anonymous && tag == "" && ft.Kind() == reflect.Struct {
-			inner, err := jsonFields(ft, at+"."+f.Name)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, inner...)
-			continue
-		}
-		if !f.IsExported() {
-			continue
-		}
-		if tag == "" {
-			tag = f.Name
-		}
-		list = append(list, field{tag, slices.Contains(opts, "omitempty") || slices.Contains(opts, "omitzero"), f})
-	}
-	for i, f := range list {
-		if slices.ContainsFunc(list[:i], func(g field) bool { return strings.EqualFold(f.name, g.name) }) {
-			return nil, fmt.Errorf("%s.%s: another field is called %q in JSON", at, f.Name, f.name)
-		}
-	}
-	return list, nil
-}
-
 func (w *writer) fields(t reflect.Type, at string) error {
 	if slices.Contains(w.within, t) {
 		return fmt.Errorf("%s: %s holds itself; write its schema by hand, with $ref", at, t)
 	}
 	w.within = append(w.within, t)
 	defer func() { w.within = w.within[:len(w.within)-1] }()
-	fields, err := jsonFields(t, at)
+	fields, err := jsonbind.Fields(t)
 	if err != nil {
 		return err
 	}
@@ -242,16 +193,16 @@ func (w *writer) fields(t reflect.Type, at string) error {
 	w.key("properties")
 	w.out = append(w.out, '{')
 	for _, f := range fields {
-		w.key(f.name)
+		w.key(f.Name)
 		ft := f.Type
-		if f.optional && ft.Kind() == reflect.Pointer {
+		if f.Optional && ft.Kind() == reflect.Pointer {
 			ft = ft.Elem() // nil is left out, so null is not written
 		}
-		if err := w.schema(ft, f.Tag, at+"."+f.Name); err != nil {
+		if err := w.schema(ft, f.Tag, at+"."+f.StructField.Name); err != nil {
 			return err
 		}
-		if _, filled := f.Tag.Lookup("default"); !f.optional && !filled {
-			required = append(required, f.name)
+		if _, filled := f.Tag.Lookup("default"); !f.Optional && !filled {
+			required = append(required, f.Name)
 		}
 	}
 	w.out = append(w.out, '}')

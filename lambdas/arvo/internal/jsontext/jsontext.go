@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -508,15 +509,37 @@ func Marshal(v any) ([]byte, error) {
 	if raw, ok := v.(json.RawMessage); ok {
 		return Compact(raw)
 	}
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
+	e := encoders.Get().(*encoder)
+	defer func() {
+		if e.buf.Cap() <= maxKept {
+			encoders.Put(e)
+		}
+	}()
+	e.buf.Reset()
+	if err := e.enc.Encode(v); err != nil {
 		return nil, err
 	}
-	out := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
-	return unescapeSeparators(out), nil
+	out := bytes.TrimSuffix(e.buf.Bytes(), []byte("\n"))
+	if bytes.Contains(out, []byte(`\u202`)) {
+		return unescapeSeparators(out), nil
+	}
+	return bytes.Clone(out), nil
 }
+
+// maxKept is the largest buffer that stays for the next use: one huge value must not be paid for ever after.
+const maxKept = 64 << 10
+
+type encoder struct {
+	buf bytes.Buffer
+	enc *json.Encoder
+}
+
+var encoders = sync.Pool{New: func() any {
+	e := new(encoder)
+	e.enc = json.NewEncoder(&e.buf)
+	e.enc.SetEscapeHTML(false)
+	return e
+}}
 
 // Compact checks raw and drops its white space. It returns raw itself when there is none.
 func Compact(raw []byte) ([]byte, error) {
@@ -544,9 +567,6 @@ func Compact(raw []byte) ([]byte, error) {
 
 // unescapeSeparators writes the two characters that encoding/json always escapes as themselves.
 func unescapeSeparators(b []byte) []byte {
-	if !bytes.Contains(b, []byte(`\u202`)) {
-		return b
-	}
 	out := make([]byte, 0, len(b))
 	for i := 0; i < len(b); i++ {
 		if b[i] != '\\' {

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -42,8 +43,10 @@ type index struct {
 }
 
 func newTable(schema Schema, now time.Time) *table {
+	schema.Attributes = maps.Clone(schema.Attributes)
 	t := &table{schema: schema, id: uuid.NewString(), created: now, ttl: schema.TTLAttribute}
 	for _, i := range schema.Indexes {
+		i.NonKey = slices.Clone(i.NonKey)
 		t.indexes = append(t.indexes, &index{Index: i})
 	}
 	return t

@@ -263,7 +263,7 @@ func (p *parser) value() (attribute.Value, error) {
 	return v, nil
 }
 
-// distinct notes a mistake if any two paths clash.
+// distinct notes a mistake if two paths clash.
 func (p *parser) distinct(paths []Path) {
 	const format = "Two document paths %s with each other; must remove or rewrite one of these paths; path one: %s, path two: %s"
 	for i, second := range paths {
@@ -271,6 +271,7 @@ func (p *parser) distinct(paths []Path) {
 			switch overlap, conflict := first.clash(second); {
 			case overlap:
 				p.mistake(faultOverlap, format, "overlap", first, second)
+				return // no other clash is graver, and there may be millions
 			case conflict:
 				p.mistake(faultConflict, format, "conflict", first, second)
 			}

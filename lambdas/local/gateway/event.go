@@ -86,7 +86,7 @@ func (x *exchange) event(m match, body []byte) ([]byte, error) {
 			ResourceID: m.resource.id, ResourcePath: m.resource.path, HTTPMethod: x.r.Method,
 			ExtendedRequestID: x.log.ExtendedRequestID, RequestID: x.log.RequestID,
 			RequestTime: x.log.Time.Format(requestTimeLayout), RequestTimeEpoch: x.log.Time.UnixMilli(),
-			Path: "/" + o.Stage + m.path, AccountID: o.Account, Protocol: x.r.Proto, Stage: o.Stage,
+			Path: m.asked, AccountID: o.Account, Protocol: x.r.Proto, Stage: o.Stage,
 			DomainName: x.r.Host, DeploymentID: "local", APIID: o.ID,
 			Identity: identity{SourceIP: x.log.SourceIP},
 		},

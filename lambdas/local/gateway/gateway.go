@@ -4,8 +4,9 @@
 //
 // A [Gateway] is an http.Handler: it finds the resource, throttles, decides about the trace, turns the request into the
 // proxy event, invokes the function and turns its answer into the response. [Gateway.Server] wraps it in an http.Server
-// with the limits that API Gateway has. Requests come at /path and at /stage/path alike: the first is what one types,
-// the second what the URL on AWS looks like.
+// with the limits that API Gateway has. Requests come at /path and at /stage/path alike: the second is what the URL on
+// AWS looks like, the first what it looks like behind a custom domain name. requestContext.path tells which, on AWS and
+// here, so that a function can answer with links that lead back the same way.
 //
 // # Promises
 //

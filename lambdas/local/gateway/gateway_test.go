@@ -97,7 +97,7 @@ func TestEventHasTheRecordedShape(t *testing.T) {
 		Routes: []gateway.Route{{Method: "ANY", Path: "/{proxy+}", Function: "f"}},
 		Invoke: lambda(`{}`, &calls),
 	})
-	r := httptest.NewRequest("GET", "/test-path/api/user/test%2Balias@gmail.com/plus/test+alias@gmail.com/?email=test%2Balias@gmail.com&dateTimeOffset=2023-06-12T18:05:10.123456+00:00&whitespace=foo%20bar&price=10&price=20&price=30", nil)
+	r := httptest.NewRequest("GET", "/test/test-path/api/user/test%2Balias@gmail.com/plus/test+alias@gmail.com/?email=test%2Balias@gmail.com&dateTimeOffset=2023-06-12T18:05:10.123456+00:00&whitespace=foo%20bar&price=10&price=20&price=30", nil)
 	r.Host = "abcdefghij.execute-api.us-east-1.amazonaws.com"
 	for k, v := range map[string]string{"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "Authorization": "random-value", "User-Agent": "python-requests/testing", "Connection": "keep-alive"} {
 		r.Header.Set(k, v)

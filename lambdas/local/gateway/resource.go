@@ -97,22 +97,23 @@ type match struct {
 	resource   *resource
 	function   string
 	path       string            // without the stage, percent-encoded
+	asked      string            // as the client wrote it, which is requestContext.path
 	parameters map[string]string // percent-encoded; nil when the resource has none
 }
 
-// match finds the function for a method and a percent-encoded path, with or without the stage in front.
+// match finds the function for a method and a percent-encoded path, with or without the stage in front. A resource that
+// is called like the stage can only be reached with the stage in front, else /{proxy+} would take the stage for its own.
 func (r *resource) match(method, path, stage string) (match, bool) {
-	if m, ok := r.find(method, path); ok {
-		return m, true
-	}
-	prefix := "/" + stage
-	if rest, ok := strings.CutPrefix(path, prefix); ok && (rest == "" || rest[0] == '/') {
-		if rest == "" {
-			rest = "/"
+	asked := path
+	if rest, ok := strings.CutPrefix(path, "/"+stage); ok && (rest == "" || rest[0] == '/') {
+		path = rest
+		if path == "" {
+			path = "/"
 		}
-		return r.find(method, rest)
 	}
-	return match{}, false
+	m, ok := r.find(method, path)
+	m.asked = asked
+	return m, ok
 }
 
 func (r *resource) find(method, path string) (match, bool) {

@@ -197,7 +197,7 @@ func (c *Consumer) retryAfter(err error, receives int) int32 {
 	if receives > 5 {
 		return 60
 	}
-	return min(1<<max(receives, 1), 60)
+	return min(int32(1)<<max(receives, 1), 60)
 }
 
 func (c *Consumer) changeVisibility(ctx context.Context, queueARN string, changes []types.ChangeMessageVisibilityBatchRequestEntry) error {

@@ -1,0 +1,145 @@
+// Command api_lambda is the thin API in front of the bus, and the sink behind it.
+//
+// It takes two kinds of input. A request of the REST API (payload format 1.0) is served by an [http.Handler]: POST
+// /events accepts a request, puts it on the bus and answers 202; GET /subjects reads what was answered; GET /contracts
+// and GET /openapi.json tell what may be asked. A batch of the responses queue holds events that services addressed to
+// api.thin.lambda; each is kept under its subject.
+//
+// Both share one function so that there is one thin API to deploy, and they do not share concurrency: the queue's
+// mapping has its own maximum, so clients that wait cannot keep responses from being stored for long.
+//
+// # Promises
+//
+// What is answered with 202 is stored and on the bus: state first, then publish, then the answer. A request that the
+// bus refuses is answered 503. With an Idempotency-Key a retry finds the first request's subject; while that is
+// pending its event is published once more, under the same id. Bad input is answered with problem+json that names the
+// field, and leaves nothing behind.
+//
+// A trace id that a client sends in traceparent is not adopted: it would let strangers write into traces. The trace is
+// the one that the REST API began; its id is in the subject (meta.trace) and in every answer.
+//
+// # Environment
+//
+// BUS_NAME, RESPONSE_TABLE, and what every Lambda has.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"example.com/arvo/lambdas/arvo"
+	"example.com/arvo/lambdas/broker"
+	"example.com/arvo/lambdas/services"
+	"example.com/arvo/lambdas/store"
+)
+
+// thinAPI is the source of accepted requests, and so the address of their answers.
+const thinAPI = "api.thin.lambda"
+
+// timeout is the function's, as template.yaml has it: how long a request with a key may be in flight.
+const timeout = 15 * time.Second
+
+func main() {
+	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stdout, nil)))
+	h, err := setup(context.Background(), os.Getenv)
+	if err != nil {
+		slog.Error("api_lambda cannot start", "error", err)
+		os.Exit(1)
+	}
+	lambda.Start(h)
+}
+
+// setup makes the function from its environment.
+func setup(ctx context.Context, getenv func(string) string) (lambda.Handler, error) {
+	bus, table := getenv("BUS_NAME"), getenv("RESPONSE_TABLE")
+	for name, value := range map[string]string{"BUS_NAME": bus, "RESPONSE_TABLE": table} {
+		if value == "" {
+			return nil, fmt.Errorf("%s is not set", name)
+		}
+	}
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("AWS configuration: %w", err)
+	}
+	responses := store.NewResponses(dynamodb.NewFromConfig(cfg), table, time.Now)
+	publisher := broker.NewPublisher(broker.PublisherConfig{Client: eventbridge.NewFromConfig(cfg), Bus: bus})
+	return newFunction(services.Contracts(), responses, publisher, sqs.NewFromConfig(cfg), cfg.Region)
+}
+
+func newFunction(list []*arvo.Contract, responses *store.Responses, publisher *broker.Publisher, queue broker.QueueAPI, region string) (*function, error) {
+	contracts := map[string]*arvo.Contract{}
+	for _, c := range list {
+		contracts[c.Type()] = c
+	}
+	a := &api{contracts: contracts, responses: responses, publisher: publisher, region: region, flight: flightOf(timeout)}
+	emitters, err := emittersOf(contracts)
+	if err != nil {
+		return nil, err
+	}
+	s := &sink{responses: responses, emitters: emitters}
+	return &function{
+		api:  a.routes(),
+		sink: broker.NewConsumer(broker.ConsumerConfig{Queue: queue, Handle: s.record}),
+	}, nil
+}
+
+// function tells the two kinds of input apart.
+type function struct {
+	api  http.Handler
+	sink *broker.Consumer
+}
+
+var _ lambda.Handler = (*function)(nil)
+
+// Invoke implements [lambda.Handler].
+func (f *function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	var kind struct {
+		Records    json.RawMessage `json:"Records"`
+		HTTPMethod string          `json:"httpMethod"`
+	}
+	if err := json.Unmarshal(payload, &kind); err != nil {
+		return nil, fmt.Errorf("api_lambda: the invocation is no JSON object: %w", err)
+	}
+	switch {
+	case kind.Records != nil:
+		var batch events.SQSEvent
+		if err := json.Unmarshal(payload, &batch); err != nil {
+			return nil, fmt.Errorf("api_lambda: the invocation is no SQS batch: %w", err)
+		}
+		return answer(f.sink.Batch(ctx, batch))
+	case kind.HTTPMethod != "":
+		var request events.APIGatewayProxyRequest
+		if err := json.Unmarshal(payload, &request); err != nil {
+			return nil, fmt.Errorf("api_lambda: the invocation is no REST API request: %w", err)
+		}
+		return answer(serveProxy(ctx, f.api, request))
+	}
+	return nil, errors.New("api_lambda: the invocation is neither a REST API request nor an SQS batch")
+}
+
+func answer[T any](out T, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(out)
+}
+
+// traceHeader is the X-Ray header of the invocation, which aws-lambda-go keeps in its context.
+func traceHeader(ctx context.Context) string {
+	h, _ := ctx.Value("x-amzn-trace-id").(string)
+	return strings.TrimSpace(h)
+}

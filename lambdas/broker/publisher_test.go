@@ -1,0 +1,273 @@
+package broker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"example.com/arvo/lambdas/arvo"
+	"example.com/arvo/lambdas/broker"
+)
+
+// A bus is a client of EventBridge whose answers a test decides.
+type bus struct {
+	mu       sync.Mutex
+	calls    []int // entries of each call
+	accepted []string
+	last     *eventbridge.PutEventsInput
+	refuse   func(detail string) string // the code of a refusal; "" accepts
+	fail     error
+	takes    time.Duration
+}
+
+func (b *bus) PutEvents(ctx context.Context, in *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
+	if b.takes > 0 {
+		select {
+		case <-time.After(b.takes):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.calls, b.last = append(b.calls, len(in.Entries)), in
+	if b.fail != nil {
+		return nil, b.fail
+	}
+	out := new(eventbridge.PutEventsOutput)
+	for i, e := range in.Entries {
+		if b.refuse != nil {
+			if code := b.refuse(*e.Detail); code != "" {
+				out.FailedEntryCount++
+				out.Entries = append(out.Entries, types.PutEventsResultEntry{ErrorCode: &code, ErrorMessage: aws.String("no")})
+				continue
+			}
+		}
+		b.accepted = append(b.accepted, *e.Detail)
+		out.Entries = append(out.Entries, types.PutEventsResultEntry{EventId: aws.String(fmt.Sprint("envelope-", i))})
+	}
+	return out, nil
+}
+
+func newEvents(t testing.TB, n int) []arvo.Event {
+	evs := make([]arvo.Event, n)
+	for i := range evs {
+		evs[i] = newEvent(t, fmt.Sprintf("e%02d", i), "s")
+	}
+	return evs
+}
+
+func TestAnEventBecomesAnEntry(t *testing.T) {
+	b := new(bus)
+	p := broker.NewPublisher(broker.PublisherConfig{Client: b, Bus: "arvo-bus"})
+	if err := p.Publish(t.Context(), newEvent(t, "e1", "order-1")); err != nil {
+		t.Fatal(err)
+	}
+	got := b.last.Entries[0]
+	want := types.PutEventsRequestEntry{
+		EventBusName: aws.String("arvo-bus"), Source: aws.String("api.thin.lambda"), DetailType: aws.String("com.payment.charge"),
+		Detail:      aws.String(string(eventJSON("e1", "order-1", "x"))),
+		TraceHeader: aws.String("Root=1-65647c1a-2b3c4d5e6f708192a3b4c5d6;Parent=53995c3f42cd8ad8;Sampled=1"),
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(), cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".noSmithyDocumentSerde" }, cmp.Ignore())); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestCallsHoldTenEntriesAndOneMegabyte(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		event func(i int) []byte
+		n     int
+		want  []int
+	}{
+		{"eleven small events are two calls", func(i int) []byte { return eventJSON(fmt.Sprint(i), "s", "x") }, 11, []int{10, 1}},
+		{"five events of 240 KB are two calls", func(i int) []byte { return eventJSON(fmt.Sprint(i), "s", strings.Repeat("x", 240_000)) }, 5, []int{4, 1}},
+		{"no event is no call", nil, 0, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var evs []arvo.Event
+			for i := range c.n {
+				ev, err := arvo.Parse(c.event(i))
+				if err != nil {
+					t.Fatal(err)
+				}
+				evs = append(evs, ev)
+			}
+			b := new(bus)
+			if err := broker.NewPublisher(broker.PublisherConfig{Client: b, Bus: "b"}).Publish(t.Context(), evs...); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, b.calls); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestARefusalThatPassesIsSentAgainAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refusals := 2
+		b := &bus{refuse: func(detail string) string {
+			if strings.Contains(detail, `"e03"`) && refusals > 0 {
+				refusals--
+				return "ThrottlingException"
+			}
+			return ""
+		}}
+		if err := broker.NewPublisher(broker.PublisherConfig{Client: b, Bus: "b"}).Publish(t.Context(), newEvents(t, 5)...); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]int{5, 1, 1}, b.calls); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestARefusalThatLastsIsATypedError(t *testing.T) {
+	b := &bus{refuse: func(detail string) string {
+		if strings.Contains(detail, `"e03"`) {
+			return "MalformedDetail"
+		}
+		return ""
+	}}
+	err := broker.NewPublisher(broker.PublisherConfig{Client: b, Bus: "b"}).Publish(t.Context(), newEvents(t, 5)...)
+	var refused *broker.RefusedError
+	if !errors.As(err, &refused) || !errors.Is(err, broker.ErrRefused) {
+		t.Fatalf("got %v", err)
+	}
+	want := []broker.Refusal{{EventID: "e03", EventType: "com.payment.charge", Code: "MalformedDetail", Message: "no"}}
+	if diff := cmp.Diff(want, refused.Refusals); diff != "" {
+		t.Error(diff)
+	}
+	if len(b.calls) != 1 || len(b.accepted) != 4 {
+		t.Errorf("%d calls, %d accepted", len(b.calls), len(b.accepted))
+	}
+}
+
+func TestRetriesEndBeforeTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bus{refuse: func(string) string { return "InternalFailure" }}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		began := time.Now()
+		err := broker.NewPublisher(broker.PublisherConfig{Client: b, Bus: "b", Jitter: func() float64 { return 1 }}).Publish(ctx, newEvents(t, 1)...)
+		if !errors.Is(err, broker.ErrRefused) {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(began); took < 8*time.Second || took > 9*time.Second {
+			t.Errorf("gave up after %v; 8 of 10 s are to be used", took)
+		}
+	})
+}
+
+func TestEventsThatArriveDuringACallLeaveTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bus{takes: time.Second}
+		p := broker.NewPublisher(broker.PublisherConfig{Client: b, Bus: "b"})
+		var wg sync.WaitGroup
+		for i, ev := range newEvents(t, 10) {
+			wg.Go(func() {
+				if i > 0 {
+					<-time.After(10 * time.Millisecond) // fake time: after the first call has begun
+				}
+				if err := p.Publish(t.Context(), ev); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if diff := cmp.Diff([]int{1, 9}, b.calls); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestACallThatFailsIsNoRefusal(t *testing.T) {
+	down := errors.New("connection refused")
+	err := broker.NewPublisher(broker.PublisherConfig{Client: &bus{fail: down}, Bus: "arvo-bus"}).Publish(t.Context(), newEvents(t, 2)...)
+	if !errors.Is(err, down) || errors.Is(err, broker.ErrRefused) || !strings.Contains(err.Error(), "arvo-bus") {
+		t.Errorf("got %v", err)
+	}
+}
+
+type observer struct {
+	mu      sync.Mutex
+	entries []string
+}
+
+func (o *observer) Published(_ context.Context, e broker.Entry) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.entries = append(o.entries, fmt.Sprintf("%s attempts=%d envelope=%q err=%v", e.Event.ID, e.Attempts, e.EnvelopeID, e.Err))
+}
+
+func TestTheObserverIsToldEachOutcome(t *testing.T) {
+	b := &bus{refuse: func(detail string) string {
+		if strings.Contains(detail, `"e01"`) {
+			return "MalformedDetail"
+		}
+		return ""
+	}}
+	o := new(observer)
+	err := broker.NewPublisher(broker.PublisherConfig{Client: b, Bus: "b", Observer: o}).Publish(t.Context(), newEvents(t, 2)...)
+	if !errors.Is(err, broker.ErrRefused) {
+		t.Fatal(err)
+	}
+	want := []string{`e00 attempts=1 envelope="envelope-0" err=<nil>`, `e01 attempts=1 envelope="" err=MalformedDetail: no`}
+	if diff := cmp.Diff(want, o.entries); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Whatever the bus refuses, each event is either accepted once or listed as refused.
+func TestNothingIsLostBetweenAcceptedAndRefused(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		n := rapid.IntRange(1, 35).Draw(rt, "events")
+		lasting := rapid.SliceOfNDistinct(rapid.IntRange(0, n-1), 0, n, rapid.ID).Draw(rt, "refused for good")
+		passing := rapid.SliceOfNDistinct(rapid.IntRange(0, n-1), 0, n, rapid.ID).Draw(rt, "refused once")
+		synctest.Test(t, func(t *testing.T) {
+			code := map[string]string{}
+			for _, i := range passing {
+				code[fmt.Sprintf(`"e%02d"`, i)] = "InternalFailure"
+			}
+			for _, i := range lasting {
+				code[fmt.Sprintf(`"e%02d"`, i)] = "InvalidArgument"
+			}
+			b := &bus{refuse: func(detail string) string {
+				for id, c := range code {
+					if strings.Contains(detail, id) {
+						if c == "InternalFailure" {
+							delete(code, id)
+						}
+						return c
+					}
+				}
+				return ""
+			}}
+			err := broker.NewPublisher(broker.PublisherConfig{Client: b, Bus: "b"}).Publish(t.Context(), newEvents(t, n)...)
+			var refused *broker.RefusedError
+			if errors.As(err, &refused) != (len(lasting) > 0) {
+				rt.Fatalf("got %v with %d lasting refusals", err, len(lasting))
+			}
+			listed := 0
+			if refused != nil {
+				listed = len(refused.Refusals)
+			}
+			if listed != len(lasting) || len(b.accepted) != n-listed {
+				rt.Fatalf("%d events: %d accepted, %d refused", n, len(b.accepted), listed)
+			}
+		})
+	})
+}

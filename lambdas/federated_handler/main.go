@@ -1,0 +1,90 @@
+// Command federated_handler hosts services and routes each event to the one that its "to" names.
+//
+// It takes batches of a queue that a rule of the bus fills. Which services it hosts is a matter of deployment, not of
+// code: HOSTED lists their sources. The same binary hosts all of them, or one alone.
+//
+// # Promises
+//
+// An event ends in the events that its service answers, in a system error event, or, after the queue's retries, in
+// the dead-letter queue. What a service did is recorded before it is published ([store.Effects]), and ids of outputs are
+// derived from the input, so a second delivery repeats no effect and publishes the same events.
+//
+// An answer to a client (to = api.thin.lambda) gets the extension receivedat: epoch milliseconds at which this host took
+// the input from its queue. A client can then tell waiting from working without the trace.
+//
+// # Sandbox
+//
+// No payment provider, warehouse or carrier is behind the ports: the adapters of sandbox.go record on EffectTable what
+// those would have done. Some inputs make them refuse; they are listed there.
+//
+// # Environment
+//
+// BUS_NAME, EFFECT_TABLE, HOSTED (sources, separated by commas; empty or "all" for all), BATCH_PARALLELISM (subjects of
+// a batch that are handled at a time; 10 when empty), and what every Lambda has.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"example.com/arvo/lambdas/broker"
+	"example.com/arvo/lambdas/store"
+)
+
+func main() {
+	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stdout, nil)))
+	consumer, err := setup(context.Background(), os.Getenv)
+	if err != nil {
+		slog.Error("federated_handler cannot start", "error", err)
+		os.Exit(1)
+	}
+	lambda.Start(consumer.Batch)
+}
+
+// setup makes the function from its environment.
+func setup(ctx context.Context, getenv func(string) string) (*broker.Consumer, error) {
+	bus, effectTable := getenv("BUS_NAME"), getenv("EFFECT_TABLE")
+	for _, v := range []struct{ name, value string }{{"BUS_NAME", bus}, {"EFFECT_TABLE", effectTable}} {
+		if v.value == "" {
+			return nil, fmt.Errorf("%s is not set", v.name)
+		}
+	}
+	parallelism, err := parallelismOf(getenv("BATCH_PARALLELISM"))
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("AWS configuration: %w", err)
+	}
+	handlers, err := host(getenv("HOSTED"), sandbox{store.NewEffects(dynamodb.NewFromConfig(cfg), effectTable, time.Now)})
+	if err != nil {
+		return nil, err
+	}
+	publisher := broker.NewPublisher(broker.PublisherConfig{Client: eventbridge.NewFromConfig(cfg), Bus: bus})
+	return broker.NewConsumer(broker.ConsumerConfig{
+		Queue: sqs.NewFromConfig(cfg), Parallelism: parallelism,
+		Handle: router{handlers: handlers, publisher: publisher}.handle,
+	}), nil
+}
+
+func parallelismOf(s string) (int, error) {
+	if s == "" {
+		return 10, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("BATCH_PARALLELISM is %q; a whole number from 1 is due", s)
+	}
+	return n, nil
+}

@@ -1,0 +1,161 @@
+// Command local runs the whole system of template.yaml on this machine: `go run ./lambdas/local`.
+//
+// When it says "ready", the REST API answers on -api and the AWS services on -aws, for the aws CLI and any SDK:
+//
+//	export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
+//	aws sqs list-queues
+//
+// Ctrl-C refuses new requests, lets accepted ones run to their end and exits 0; a second Ctrl-C leaves at once. See
+// package stack for how it works and what differs from AWS.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"example.com/arvo/lambdas/local/fault"
+	"example.com/arvo/lambdas/local/function"
+	"example.com/arvo/lambdas/local/latency"
+	"example.com/arvo/lambdas/local/stack"
+)
+
+// drainTime is how long accepted work may take to end after Ctrl-C.
+const drainTime = 30 * time.Second
+
+func main() {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr, signals))
+}
+
+// run is main with its surroundings as arguments. It returns the exit code: 2 for wrong usage, 1 for a failure.
+func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int {
+	config, logs, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return 2
+	}
+	config.Log = slog.New(slog.NewTextHandler(stderr, nil))
+	if logs {
+		config.FunctionLog = func(group string, line function.Line) {
+			fmt.Fprintln(stderr, group, line.Message)
+		}
+	}
+
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	stopped := make(chan struct{})
+	go func() {
+		select {
+		case <-signals:
+			close(stopped)
+			cancel() // a start that is under way ends
+		case <-ctx.Done():
+		}
+	}()
+	began := time.Now()
+	s, err := stack.Start(ctx, config)
+	if err != nil {
+		if ctx.Err() != nil {
+			return 0
+		}
+		fmt.Fprintln(stderr, err)
+		return 1
+	}
+	fmt.Fprintf(stdout, "REST API      %s\nAWS services  %s\nready in %v; Ctrl-C ends it\n", s.APIURL(), s.AWSURL(), time.Since(began).Round(time.Millisecond))
+	<-stopped
+
+	if n := s.Backlog(); n > 0 {
+		fmt.Fprintf(stdout, "finishing %d accepted events; Ctrl-C again leaves them\n", n)
+	}
+	closing, giveUp := context.WithTimeout(context.Background(), drainTime)
+	defer giveUp()
+	go func() {
+		select {
+		case <-signals:
+			giveUp()
+		case <-closing.Done():
+		}
+	}()
+	if err := s.Close(closing); err != nil {
+		fmt.Fprintln(stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// parse reads the command line.
+func parse(args []string, stderr io.Writer) (config stack.Config, logs bool, err error) {
+	flags := flag.NewFlagSet("local", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&config.API, "api", "127.0.0.1:3000", "address of the REST API")
+	flags.StringVar(&config.AWS, "aws", "127.0.0.1:4566", "address of the AWS services")
+	flags.StringVar(&config.Template, "template", "template.yaml", "what to run")
+	flags.StringVar(&config.Name, "stack-name", "arvo", "name of the stack")
+	flags.Uint64Var(&config.Seed, "seed", 1, "of everything random: latencies, faults, sampling")
+	flags.IntVar(&config.AccountConcurrency, "account-concurrency", 1000, "invocations at one time, over all functions")
+	flags.BoolVar(&logs, "logs", false, "show what the functions log")
+	profile := flags.String("latency", "none", "`profile` of the services' latencies: none, aws2026, or a YAML file")
+	faults := flags.String("faults", "", "`rates` of faults to inject, such as duplicate=0.05,kill=0.01,putevents=0.05,throttle=0.05,delay=500ms")
+	config.Parameters = map[string]string{}
+	flags.Func("parameter", "`Name=Value` of a parameter of the template; may be repeated", func(s string) error {
+		name, value, ok := strings.Cut(s, "=")
+		if !ok || name == "" {
+			return errors.New("Name=Value is due")
+		}
+		if _, twice := config.Parameters[name]; twice {
+			return fmt.Errorf("%s is given twice", name)
+		}
+		config.Parameters[name] = value
+		return nil
+	})
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return config, false, err
+		}
+		return config, false, errors.New("see -help")
+	}
+	if flags.NArg() > 0 {
+		return config, false, fmt.Errorf("%q is no flag; see -help", flags.Arg(0))
+	}
+	if config.AccountConcurrency < 1 {
+		return config, false, fmt.Errorf("-account-concurrency %d: a whole number from 1 is due", config.AccountConcurrency)
+	}
+	if config.Latency, err = latencyOf(*profile); err != nil {
+		return config, false, err
+	}
+	if config.Faults, err = fault.Parse(*faults); err != nil {
+		return config, false, err
+	}
+	return config, logs, nil
+}
+
+func latencyOf(profile string) (latency.Profile, error) {
+	switch profile {
+	case "none", "":
+		return latency.Profile{}, nil
+	case "aws2026":
+		return latency.AWS2026(), nil
+	}
+	src, err := os.ReadFile(profile)
+	if err != nil {
+		return latency.Profile{}, fmt.Errorf("-latency %s: it is none, aws2026 or a file: %w", profile, err)
+	}
+	p, err := latency.Parse(src)
+	if err != nil {
+		return latency.Profile{}, fmt.Errorf("-latency %s: %w", profile, err)
+	}
+	return p, nil
+}

@@ -1,0 +1,84 @@
+package stack
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+
+	"example.com/arvo/lambdas/local/template"
+)
+
+// build compiles the functions' code for this machine, each CodeUri once, with the flags of a deployment, and returns
+// the binary of each CodeUri. Binaries are kept in dir, so that an unchanged one is not linked again.
+func build(ctx context.Context, root, dir string, functions []template.Function) (map[string]string, error) {
+	binaries := map[string]string{}
+	for _, f := range functions {
+		if f.BuildMethod != "go1.x" || f.Handler != "bootstrap" {
+			return nil, fmt.Errorf("stack: %s: only functions with BuildMethod go1.x and Handler bootstrap can be built here, not %q and %q", f.LogicalID, f.BuildMethod, f.Handler)
+		}
+		binaries[f.CodeURI] = ""
+	}
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		errs []error
+	)
+	for code := range binaries {
+		wg.Go(func() {
+			binary, err := buildOne(ctx, root, dir, code)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				errs = append(errs, err)
+				return
+			}
+			binaries[code] = binary
+		})
+	}
+	wg.Wait()
+	if len(errs) > 0 {
+		return nil, errs[0]
+	}
+	return binaries, nil
+}
+
+func buildOne(ctx context.Context, root, dir, code string) (string, error) {
+	source := filepath.Join(root, code)
+	if info, err := os.Stat(source); err != nil || !info.IsDir() {
+		return "", fmt.Errorf("stack: CodeUri %s is no folder of the template's", code)
+	}
+	// One folder for each source folder: two checkouts do not overwrite each other's binaries.
+	sum := sha256.Sum256([]byte(source))
+	binary := filepath.Join(dir, hex.EncodeToString(sum[:8]), "bootstrap")
+	if err := os.MkdirAll(filepath.Dir(binary), 0o700); err != nil {
+		return "", fmt.Errorf("stack: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags=lambda.norpc", "-ldflags=-s -w", "-o", binary, ".")
+	cmd.Dir = source
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("stack: building %s: %w\n%s", code, err, output.Bytes())
+	}
+	return binary, nil
+}
+
+// cacheDir is where binaries are kept.
+func cacheDir() (string, error) {
+	base, err := os.UserCacheDir()
+	if err != nil {
+		base = os.TempDir() // no HOME, as in some containers
+	}
+	dir := filepath.Join(base, "arvo-local")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("stack: %w", err)
+	}
+	return dir, nil
+}

@@ -1,0 +1,286 @@
+// Package stack runs template.yaml on one machine: it builds the functions from their sources and wires REST API, event
+// bus, queues, event source mappings, execution environments and tables to one system, on loopback.
+//
+//	          gateway ──────────▶ function ◀────────── mapping
+//	REST API, :3000               (processes)             ▲
+//	                                  │ AWS_ENDPOINT_URL  │ receive, delete
+//	                                  ▼                   │
+//	aws CLI, SDKs ──────▶ wire.Mux, :4566 ──▶ bus ──▶ queue, table
+//
+// The functions are the binaries that would be deployed, and they reach their neighbours through the AWS SDK: nothing
+// in them knows where it runs. Everything is in memory and gone with the stack.
+//
+// # Promises
+//
+// [Start] returns when the whole system takes requests, or an error and nothing left running. [Stack.Close] refuses new
+// requests, lets what was accepted run to its end as long as its context allows, and then stops every process, listener
+// and goroutine. Every address is on loopback, whatever the configuration says.
+//
+// # What differs from AWS
+//
+//   - Nothing is authenticated or authorized: ApiAuth, IAM roles and queue policies are read, checked for shape and
+//     not enforced. Any credentials will do.
+//   - Nothing is encrypted, and there is no TLS. Retention of log groups, point-in-time recovery, alarms, access log
+//     formats and X-Ray groups are read and have no effect.
+//   - Counts of messages are exact, and reads after writes consistent, where AWS promises less. Secondary indexes are
+//     up to date at once.
+//   - Order: the bus delivers in the order of arrival unless a fault or a latency says otherwise; AWS promises none.
+//   - Without a latency profile nothing waits and mappings have their full concurrency at once; with aws2026 hops take
+//     the published times and mappings grow by the documented ramp.
+//   - Memory sizes are reported and not enforced; CPU is what the machine gives.
+//   - Throttling quotas of PutEvents and of DynamoDB are not simulated; see package fault for injected throttling.
+//   - CloudFormation answers DescribeStacks and ListStackResources only. To change a stack, change the template and
+//     start again; a mapping, a function and a queue can be changed through their own services.
+//
+// Each service's package comment lists what differs within it.
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"example.com/arvo/lambdas/local/bus"
+	"example.com/arvo/lambdas/local/fault"
+	"example.com/arvo/lambdas/local/function"
+	"example.com/arvo/lambdas/local/latency"
+	"example.com/arvo/lambdas/local/mapping"
+	"example.com/arvo/lambdas/local/queue"
+	"example.com/arvo/lambdas/local/table"
+	"example.com/arvo/lambdas/local/template"
+)
+
+// Account and Region are where the stack believes to be.
+const (
+	Account = "000000000000"
+	Region  = "us-east-1"
+)
+
+// Config says what to run and how. The zero value runs template.yaml of the current folder on free ports, as fast as
+// the machine allows.
+type Config struct {
+	Template           string            // path; default template.yaml
+	Parameters         map[string]string // of the template
+	Name               string            // of the stack; default arvo
+	API, AWS           string            // addresses to listen on; default 127.0.0.1:0
+	Latency            latency.Profile
+	Faults             fault.Rates
+	Seed               uint64 // of latencies, faults and sampling
+	AccountConcurrency int    // default 1000
+	Log                *slog.Logger
+	// FunctionLog, if set, sees every log line of a function.
+	FunctionLog func(group string, line function.Line)
+}
+
+// A Stack is a running system.
+type Stack struct {
+	graph     *template.Stack
+	log       *slog.Logger
+	api, aws  *server
+	tables    *table.Service
+	queues    *queue.Service
+	bus       *bus.Service
+	functions *function.Service
+	mappings  *mapping.Service
+	watched   []*queue.Queue // whose messages are accepted work
+}
+
+// Start runs a stack. The context bounds the start only; [Stack.Close] ends what was started.
+func Start(ctx context.Context, c Config) (_ *Stack, err error) {
+	if c.Template == "" {
+		c.Template = "template.yaml"
+	}
+	if c.Name == "" {
+		c.Name = "arvo"
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	source, err := os.ReadFile(c.Template)
+	if err != nil {
+		return nil, fmt.Errorf("stack: %w", err)
+	}
+	parsed, err := template.Parse(c.Template, source)
+	if err != nil {
+		return nil, err
+	}
+
+	s := &Stack{log: c.Log}
+	defer func() {
+		if err != nil {
+			stopped, cancel := context.WithCancel(context.Background())
+			cancel() // nothing was accepted yet, so there is nothing to wait for
+			err = errors.Join(err, s.Close(stopped))
+		}
+	}()
+	if s.aws, err = listen(c.AWS); err != nil {
+		return nil, err
+	}
+	if s.api, err = listen(c.API); err != nil {
+		return nil, err
+	}
+	s.graph, err = parsed.Resolve(template.Inputs{
+		StackName: c.Name, Region: Region, Account: Account, Partition: "aws", URLSuffix: "amazonaws.com",
+		Parameters: c.Parameters, QueueURLBase: s.aws.url(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	outputs(s.graph, s.api.url())
+	root, err := filepath.Abs(filepath.Dir(c.Template))
+	if err != nil {
+		return nil, fmt.Errorf("stack: %w", err)
+	}
+	cache, err := cacheDir()
+	if err != nil {
+		return nil, err
+	}
+	binaries, err := build(ctx, root, cache, s.graph.Functions)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.wire(c, binaries); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// APIURL is the address of the REST API, without a trailing slash.
+func (s *Stack) APIURL() string { return s.api.url() }
+
+// AWSURL is the address of the AWS services, for AWS_ENDPOINT_URL.
+func (s *Stack) AWSURL() string { return s.aws.url() }
+
+// Output returns an output of the template; "" when there is none of that name.
+func (s *Stack) Output(name string) string {
+	for _, o := range s.graph.Outputs {
+		if o.Name == name {
+			return o.Value
+		}
+	}
+	return ""
+}
+
+// Close ends the stack: no new requests; what was accepted runs to its end or until ctx ends; then everything stops. The
+// error says what was left undone, if anything was.
+func (s *Stack) Close(ctx context.Context) error {
+	var errs []error
+	if s.api != nil {
+		errs = append(errs, s.api.shutdown(ctx))
+	}
+	errs = append(errs, s.drain(ctx))
+	if s.mappings != nil {
+		errs = append(errs, s.mappings.Stop(ctx))
+	}
+	if s.bus != nil {
+		errs = append(errs, s.bus.Close(ctx))
+	}
+	if s.functions != nil {
+		errs = append(errs, s.functions.Close(ctx))
+	}
+	if s.aws != nil {
+		errs = append(errs, s.aws.shutdown(ctx))
+	}
+	if s.queues != nil {
+		s.queues.Close()
+	}
+	if s.tables != nil {
+		s.tables.Close()
+	}
+	return errors.Join(errs...)
+}
+
+// drain waits until the queues that feed functions are empty.
+func (s *Stack) drain(ctx context.Context) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for quiet := 0; quiet < 3; { // an event on its way from a handler to a queue is in no queue
+		left := s.Backlog()
+		if left == 0 {
+			quiet++
+		} else {
+			quiet = 0
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			if left > 0 {
+				return fmt.Errorf("stack: %d accepted events were not handled", left)
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+// Backlog is the number of messages in the queues that feed functions, those included that are being handled.
+func (s *Stack) Backlog() int {
+	n := 0
+	for _, q := range s.watched {
+		c := q.Counts()
+		n += c.Visible + c.InFlight + c.Delayed
+	}
+	return n
+}
+
+// Invocations is how often a function was invoked.
+func (s *Stack) Invocations(function string) int { return s.functions.Stats(function).Invocations }
+
+// A server is an HTTP server on loopback.
+type server struct {
+	listener net.Listener
+	http     http.Server
+	done     chan error
+}
+
+func listen(address string) (*server, error) {
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("stack: address %q: %w", address, err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, fmt.Errorf("stack: address %q: only loopback addresses are served: nothing here asks for credentials", address)
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("stack: %w", err)
+	}
+	return &server{listener: listener, done: make(chan error, 1)}, nil
+}
+
+func (s *server) serve(h http.Handler, log *slog.Logger) {
+	s.http = http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	go func() { s.done <- s.http.Serve(s.listener) }()
+}
+
+func (s *server) url() string { return "http://" + s.listener.Addr().String() }
+
+// shutdown stops listening and waits for running requests until ctx ends; then it cuts them off.
+func (s *server) shutdown(ctx context.Context) error {
+	if s.http.Handler == nil { // never served
+		return s.listener.Close()
+	}
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("stack: requests were cut off: %w", err), s.http.Close())
+	}
+	if served := <-s.done; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
+}

@@ -1,0 +1,346 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"example.com/arvo/lambdas/local/bus"
+	"example.com/arvo/lambdas/local/fault"
+	"example.com/arvo/lambdas/local/function"
+	"example.com/arvo/lambdas/local/gateway"
+	"example.com/arvo/lambdas/local/latency"
+	"example.com/arvo/lambdas/local/mapping"
+	"example.com/arvo/lambdas/local/queue"
+	"example.com/arvo/lambdas/local/table"
+	"example.com/arvo/lambdas/local/template"
+	"example.com/arvo/lambdas/local/wire"
+)
+
+// wire makes every service of the graph and connects them.
+func (s *Stack) wire(c Config, binaries map[string]string) error {
+	draws := latency.NewSource(fault.Rand(c.Seed, "latency"))
+	if err := s.addTables(c, draws); err != nil {
+		return err
+	}
+	if err := s.addQueues(c, draws); err != nil {
+		return err
+	}
+	if err := s.addBus(c, draws); err != nil {
+		return err
+	}
+	if err := s.addFunctions(c, draws, binaries); err != nil {
+		return err
+	}
+	mux := new(wire.Mux)
+	mux.Handle(s.tables.Wire())
+	mux.Handle(s.queues.Wire())
+	mux.Handle(s.bus.Wire())
+	mux.HandleQuery(cloudFormation(s.graph, time.Now()))
+	for _, prefix := range function.Paths {
+		mux.HandlePath(prefix, s.functions.Handler())
+	}
+	s.mappings = mapping.New(mapping.Options{
+		Invoker: invoker{s.functions}, Ramp: mapping.Ramp(c.Latency.Ramp), Rand: fault.Rand(c.Seed, "mapping"),
+	})
+	mux.HandlePath(mapping.Path, s.mappings.Handler())
+	mux.HandlePath(mapping.Path+"/", s.mappings.Handler())
+	s.aws.serve(mux, s.log) // before the mappings: what they invoke calls back
+	if err := s.addMappings(); err != nil {
+		return err
+	}
+	api, err := s.makeAPI(c)
+	if err != nil {
+		return err
+	}
+	s.api.serve(api, s.log)
+	return nil
+}
+
+func (s *Stack) addTables(c Config, draws *latency.Source) error {
+	s.tables = table.New(table.Options{
+		Region: Region, Account: Account,
+		Latency: draws.Of(c.Latency.Table), Throttle: fault.Chance(c.Seed, "throttle table", c.Faults.Throttle),
+	})
+	for _, t := range s.graph.Tables {
+		schema := table.Schema{Name: t.Name, Key: table.Key(t.Key), Attributes: t.Attributes, TTLAttribute: t.TTLAttribute}
+		for _, i := range t.Indexes {
+			schema.Indexes = append(schema.Indexes, table.Index{Name: i.Name, Key: table.Key(i.Key), Local: !i.Global, Projection: i.Projection, NonKey: i.Include})
+		}
+		if err := s.tables.Create(schema); err != nil {
+			return fmt.Errorf("stack: %s: %w", t.LogicalID, err)
+		}
+	}
+	return nil
+}
+
+func (s *Stack) addQueues(c Config, draws *latency.Source) error {
+	s.queues = queue.New(queue.Options{
+		Region: Region, Account: Account, BaseURL: s.aws.url(), Rand: fault.Rand(c.Seed, "queue"),
+		Latency: draws.Of(c.Latency.QueueToFunction), Duplicate: fault.Chance(c.Seed, "duplicate", c.Faults.Duplicate),
+	})
+	// A queue may name its dead-letter queue only when that exists: in rounds, those first whose own exist.
+	waiting := s.graph.Queues
+	for len(waiting) > 0 {
+		var later []template.Queue
+		for _, q := range waiting {
+			if q.DeadLetterARN != "" && !s.hasQueue(q.DeadLetterARN) {
+				later = append(later, q)
+				continue
+			}
+			if err := s.addQueue(q); err != nil {
+				return fmt.Errorf("stack: %s: %w", q.LogicalID, err)
+			}
+		}
+		if len(later) == len(waiting) {
+			return fmt.Errorf("stack: %s: its dead-letter queue %s does not come to exist", later[0].LogicalID, later[0].DeadLetterARN)
+		}
+		waiting = later
+	}
+	return nil
+}
+
+func (s *Stack) hasQueue(arn string) bool {
+	_, ok := s.queues.Lookup(arn)
+	return ok
+}
+
+func (s *Stack) addQueue(q template.Queue) error {
+	cfg := queue.Config{
+		Name: q.Name, VisibilityTimeout: &q.VisibilityTimeout, Retention: q.Retention, Delay: q.Delay,
+		ReceiveWait: q.ReceiveWait, MaximumMessageSize: q.MaximumMessageSize, SSE: &q.SSE,
+	}
+	if q.DeadLetterARN != "" {
+		cfg.DeadLetter = &queue.DeadLetter{TargetARN: q.DeadLetterARN, MaxReceiveCount: q.MaxReceiveCount}
+	}
+	if q.RedrivePermission != "" {
+		cfg.RedriveAllow = &queue.RedriveAllow{Permission: q.RedrivePermission, SourceARNs: q.RedriveSources}
+	}
+	for _, p := range s.graph.QueuePolicies {
+		for _, url := range p.QueueURLs {
+			if url == q.URL {
+				cfg.Policy = string(p.Policy)
+			}
+		}
+	}
+	_, err := s.queues.Create(cfg)
+	return err
+}
+
+func (s *Stack) addBus(c Config, draws *latency.Source) error {
+	slow, late := draws.Of(c.Latency.BusToTarget), fault.Delay(c.Seed, "delay", c.Faults.Delay)
+	opts := bus.Options{
+		Region: Region, Account: Account, Target: s.target,
+		PutLatency: draws.Of(c.Latency.PutEvents), DeliveryLatency: sum(slow, late),
+		Random: rand.NewPCG(c.Seed, 1),
+	}
+	if refuse := fault.Chance(c.Seed, "putevents", c.Faults.PutEvents); refuse != nil {
+		opts.FailEntry = func() (string, bool) { return "InternalFailure", refuse() }
+	}
+	s.bus = bus.New(opts)
+	for _, b := range s.graph.Buses {
+		if err := s.bus.CreateBus(b.Name); err != nil {
+			return fmt.Errorf("stack: %s: %w", b.LogicalID, err)
+		}
+	}
+	for _, r := range s.graph.Rules {
+		if r.Schedule != "" {
+			return fmt.Errorf("stack: %s: scheduled rules do not run here", r.LogicalID)
+		}
+		rule := bus.Rule{Name: r.Name, Bus: r.Bus, Description: r.Description, Pattern: r.Pattern, Enabled: r.Enabled}
+		for _, t := range r.Targets {
+			target := bus.TargetConfig{
+				ID: t.ID, ARN: t.ARN, Input: t.Input, InputPath: t.InputPath, DeadLetterARN: t.DeadLetterARN,
+				Retry: bus.RetryPolicy{MaximumRetryAttempts: &t.MaximumRetries, MaximumEventAge: t.MaximumAge},
+			}
+			if t.Transformer != nil {
+				target.InputTransformer = &bus.InputTransformer{PathsMap: t.Transformer.Paths, Template: t.Transformer.Template}
+			}
+			rule.Targets = append(rule.Targets, target)
+		}
+		if err := s.bus.CreateRule(rule); err != nil {
+			return fmt.Errorf("stack: %s: %w", r.LogicalID, err)
+		}
+	}
+	return nil
+}
+
+// sum adds what two functions draw; either may be nil.
+func sum(a, b func() time.Duration) func() time.Duration {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return func() time.Duration { return a() + b() }
+}
+
+// target finds the queue that a rule sends to.
+func (s *Stack) target(arn string) (bus.Target, bool) {
+	q, ok := s.queues.Lookup(arn)
+	if !ok {
+		return nil, false
+	}
+	return queueTarget{q}, true
+}
+
+type queueTarget struct{ queue *queue.Queue }
+
+func (t queueTarget) Deliver(ctx context.Context, body []byte, traceHeader string, attributes map[string]string) error {
+	m := queue.Message{Body: string(body), TraceHeader: traceHeader}
+	if attributes != nil {
+		m.Attributes = make(map[string]queue.Attribute, len(attributes))
+		for name, value := range attributes {
+			m.Attributes[name] = queue.Attribute{DataType: "String", StringValue: value}
+		}
+	}
+	_, err := t.queue.Send(ctx, m)
+	return err
+}
+
+func (s *Stack) addFunctions(c Config, draws *latency.Source, binaries map[string]string) error {
+	killed := fault.Chance(c.Seed, "kill", c.Faults.Kill)
+	opts := function.Options{
+		Region: Region, Account: Account, AccountConcurrency: c.AccountConcurrency,
+		Environment: map[string]string{
+			"AWS_ENDPOINT_URL":             s.aws.url(),
+			"AWS_ENDPOINT_URL_DYNAMODB":    s.aws.url(),
+			"AWS_ENDPOINT_URL_EVENTBRIDGE": s.aws.url(),
+			"AWS_ENDPOINT_URL_SQS":         s.aws.url(),
+		},
+		ColdStart: draws.Of(c.Latency.ColdStart), Throttle: fault.Chance(c.Seed, "throttle function", c.Faults.Throttle),
+		Log: c.FunctionLog,
+	}
+	if killed != nil {
+		after := fault.Delay(c.Seed, "kill after", 20*time.Millisecond)
+		opts.Kill = func() (time.Duration, bool) { return after(), killed() }
+	}
+	s.functions = function.New(opts)
+	for _, f := range s.graph.Functions {
+		err := s.functions.Create(function.Config{
+			Name: f.Name, Binary: binaries[f.CodeURI], Handler: f.Handler, Timeout: f.Timeout, MemoryMB: f.MemoryMB,
+			Environment: maps.Clone(f.Environment), ReservedConcurrency: f.ReservedConcurrency,
+			LogGroup: f.LogGroup, LogFormat: f.LogFormat, Tracing: f.Tracing,
+		})
+		if err != nil {
+			return fmt.Errorf("stack: %s: %w", f.LogicalID, err)
+		}
+	}
+	return nil
+}
+
+// invoker lets mappings invoke functions.
+type invoker struct{ functions *function.Service }
+
+func (i invoker) Invoke(ctx context.Context, name string, payload []byte, traceHeader string) (mapping.Result, error) {
+	out, err := i.functions.Invoke(ctx, function.Request{Function: name, Payload: payload, TraceHeader: traceHeader})
+	if function.Throttled(err) {
+		return mapping.Result{}, fmt.Errorf("%w: %w", mapping.ErrThrottled, err)
+	}
+	if err != nil {
+		return mapping.Result{}, err
+	}
+	return mapping.Result{Payload: out.Payload, FunctionError: out.FunctionError}, nil
+}
+
+// nameOf is the name at the end of a function's ARN.
+func nameOf(arn string) string { return arn[strings.LastIndexByte(arn, ':')+1:] }
+
+func (s *Stack) addMappings() error {
+	timeouts := map[string]time.Duration{}
+	for _, f := range s.graph.Functions {
+		timeouts[f.ARN] = f.Timeout
+	}
+	for _, m := range s.graph.Mappings {
+		q, ok := s.queues.Lookup(m.QueueARN)
+		if !ok {
+			return fmt.Errorf("stack: %s: there is no queue %s", m.LogicalID, m.QueueARN)
+		}
+		var filters []string
+		for _, f := range m.Filters {
+			filters = append(filters, string(f))
+		}
+		_, err := s.mappings.Create(mapping.Config{
+			ID: m.ID, Queue: q, Function: nameOf(m.FunctionARN), FunctionTimeout: timeouts[m.FunctionARN], BatchSize: m.BatchSize,
+			Window: m.Window, MaxConcurrency: m.MaximumConcurrency, ReportBatchItemFailures: m.ReportBatchItemFailures,
+			Filters: filters, Disabled: !m.Enabled,
+		})
+		if err != nil {
+			return fmt.Errorf("stack: %s: %w", m.LogicalID, err)
+		}
+		s.watched = append(s.watched, q)
+	}
+	return nil
+}
+
+// makeAPI returns the handler of the template's REST API.
+func (s *Stack) makeAPI(c Config) (http.Handler, error) {
+	if len(s.graph.APIs) != 1 {
+		return nil, fmt.Errorf("stack: the template has %d APIs; one is due", len(s.graph.APIs))
+	}
+	a := s.graph.APIs[0]
+	opts := gateway.Options{
+		Name: a.Name, ID: a.ID, Stage: a.Stage, Region: Region, Account: Account,
+		RatePerSecond: a.ThrottleRate, Burst: a.ThrottleBurst, Sample: s.sampler(c.Seed, a),
+		Invoke: func(ctx context.Context, name string, payload []byte, traceHeader string) ([]byte, string, error) {
+			out, err := s.functions.Invoke(ctx, function.Request{Function: name, Payload: payload, TraceHeader: traceHeader})
+			return out.Payload, out.FunctionError, err
+		},
+	}
+	for _, r := range a.Routes {
+		opts.Routes = append(opts.Routes, gateway.Route{Method: r.Method, Path: r.Path, Function: nameOf(r.FunctionARN)})
+	}
+	api, err := gateway.New(opts)
+	if err != nil {
+		return nil, fmt.Errorf("stack: %s: %w", a.LogicalID, err)
+	}
+	return api, nil
+}
+
+// sampler decides about traces as the sampling rule for the API's stage does; without one, as X-Ray's default rule:
+// the first request of each second and 5 % of the others.
+func (s *Stack) sampler(seed uint64, a template.API) func() bool {
+	reservoir, rate := 1, 0.05
+	for _, r := range s.graph.SamplingRules {
+		if r.ServiceName == a.Name+"/"+a.Stage || r.ServiceName == "*" {
+			reservoir, rate = r.ReservoirSize, r.FixedRate
+			break
+		}
+	}
+	chance := fault.Chance(seed, "sample", rate)
+	var (
+		mu     sync.Mutex
+		second int64
+		used   int
+	)
+	return func() bool {
+		if reservoir > 0 {
+			mu.Lock()
+			if now := time.Now().Unix(); now != second {
+				second, used = now, 0
+			}
+			used++
+			free := used <= reservoir
+			mu.Unlock()
+			if free {
+				return true
+			}
+		}
+		return chance != nil && chance()
+	}
+}
+
+// outputs puts the address of the local API in the place of the one on AWS.
+func outputs(graph *template.Stack, apiURL string) {
+	for i, o := range graph.Outputs {
+		for _, a := range graph.APIs {
+			graph.Outputs[i].Value = strings.Replace(o.Value, a.InvokeURL, apiURL, 1)
+		}
+	}
+}

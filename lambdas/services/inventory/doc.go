@@ -17,6 +17,6 @@
 // # Errors
 //
 // Goods that are not there are an answer of the business: evt.inventory.reserve.rejected names the first item that
-// falls short. An error of the port that matches [arvo.ErrExecution] goes back to the queue; any other becomes a system
-// error event, after which the requester releases.
+// falls short. An error of the port that matches [arvo.ErrExecution], or is the context's, goes back to the queue; any
+// other becomes a system error event, after which the requester releases.
 package inventory

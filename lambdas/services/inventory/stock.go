@@ -5,8 +5,8 @@ import "context"
 // Stock keeps count of the goods. Package inventorytest has one in memory, and the tests that each implementation has
 // to pass.
 //
-// An error that a retry may heal (out of reach, throttled, out of time) matches [arvo.ErrExecution]. An implementation
-// returns before ctx's deadline.
+// An error that a retry may heal (out of reach, throttled) matches [arvo.ErrExecution], or is ctx's. An implementation
+// returns when ctx ends.
 type Stock interface {
 	// Reserve sets all items aside, or none of them. Each SKU is listed once. The first call with a key decides: each
 	// later one gets the same reservation or the same *[RejectedError], whatever it asks for and however many come at

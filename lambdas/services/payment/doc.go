@@ -21,8 +21,8 @@
 // What the business may answer is an event: a declined card is evt.payment.charge.declined, not an error. Errors are
 // for what the business has no word for, and there are two kinds:
 //
-//   - The gateway cannot tell now (unreachable, throttled, out of time): an error that matches [arvo.ErrExecution]. It
-//     goes back to the queue and the same key is tried again.
+//   - The gateway cannot tell now (unreachable, throttled): an error that matches [arvo.ErrExecution], or the context's
+//     own when the invocation ends. It goes back to the queue, and the same key is tried again.
 //   - Anything else (refused credentials, a nonsensical answer): one system error event. The requester does not know
 //     then whether money has moved, and need not: it refunds.
 //

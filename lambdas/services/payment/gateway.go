@@ -5,8 +5,8 @@ import "context"
 // A Gateway moves the money: a payment provider behind an idempotency key. Package paymenttest has one in memory, and
 // the tests that each implementation has to pass.
 //
-// An error that a retry may heal matches [arvo.ErrExecution]; see Errors in the package comment. An implementation
-// returns before ctx's deadline, and keeps the payment method out of its errors.
+// An error that a retry may heal matches [arvo.ErrExecution], or is ctx's; see Errors in the package comment. An
+// implementation returns when ctx ends, and keeps the payment method out of its errors.
 type Gateway interface {
 	// Charge takes the amount. The first call with a key decides: each later one gets the same payment or the same
 	// *[DeclinedError], whatever it asks for and however many come at once. The payment's id is the key. If the

@@ -5,8 +5,8 @@ import "context"
 // A Carrier collects parcels and delivers them. Package shippingtest has one in memory, and the tests that each
 // implementation has to pass.
 //
-// An error that a retry may heal (out of reach, throttled, out of time) matches [arvo.ErrExecution]. An implementation
-// returns before ctx's deadline, and keeps the address out of its errors.
+// An error that a retry may heal (out of reach, throttled) matches [arvo.ErrExecution], or is ctx's. An implementation
+// returns when ctx ends, and keeps the address out of its errors.
 type Carrier interface {
 	// Book orders the collection of all parcels. The first call with a key decides: each later one gets the same
 	// booking or the same *[RejectedError], whatever it asks for and however many come at once. The booking's id is

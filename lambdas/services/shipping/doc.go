@@ -13,5 +13,6 @@
 // # Errors
 //
 // An address that the carrier does not serve is an answer of the business: evt.shipping.book.rejected. An error of the
-// port that matches [arvo.ErrExecution] goes back to the queue; any other becomes a system error event.
+// port that matches [arvo.ErrExecution], or is the context's, goes back to the queue; any other becomes a system error
+// event.
 package shipping

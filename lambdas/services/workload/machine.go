@@ -5,12 +5,10 @@ import (
 	"crypto/sha256"
 	"runtime"
 	"time"
-
-	"example.com/arvo/lambdas/arvo"
 )
 
-// A Machine is what a simulation uses up. If ctx ends first, both calls return at once with an error that matches
-// [arvo.ErrExecution]: that the invocation ran out of time is no outcome of the simulation.
+// A Machine is what a simulation uses up. If ctx ends first, both calls return at once with ctx's error: that the
+// invocation ran out of time is no outcome of the simulation, and the event goes back to the queue.
 type Machine interface {
 	Sleep(ctx context.Context, d time.Duration) error // lets d pass
 	Burn(ctx context.Context, d time.Duration) error  // keeps one core busy until it has spent d of CPU time
@@ -29,7 +27,7 @@ func (Host) Sleep(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return outOfTime(ctx)
+		return ctx.Err()
 	}
 }
 
@@ -41,17 +39,13 @@ func (Host) Burn(ctx context.Context, d time.Duration) error {
 	defer runtime.UnlockOSThread()
 	var block [16 << 10]byte // hashed in about 10 µs: how far a burn may overshoot
 	for end := cpuTime() + d; cpuTime() < end; {
-		if ctx.Err() != nil {
-			return outOfTime(ctx)
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 		sum := sha256.Sum256(block[:])
 		copy(block[:], sum[:])
 	}
 	return nil
-}
-
-func outOfTime(ctx context.Context) error {
-	return &arvo.Violation{Kind: arvo.KindExecution, Message: "the invocation ran out of time", Cause: context.Cause(ctx)}
 }
 
 var start = time.Now()

@@ -7,8 +7,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"example.com/arvo/lambdas/arvo"
 )
 
 func TestHostSleepsForTheTimeAsked(t *testing.T) {
@@ -28,9 +26,8 @@ func TestHostStopsSleepingWhenTheInvocationEnds(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		before := time.Now()
-		err := Host{}.Sleep(ctx, time.Hour)
-		if !errors.Is(err, arvo.ErrExecution) || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("got error %v, want an execution violation because of the deadline", err)
+		if err := (Host{}).Sleep(ctx, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got error %v, want that of the context", err)
 		}
 		if slept := time.Since(before); slept != 100*time.Millisecond {
 			t.Errorf("slept %v", slept)
@@ -53,8 +50,8 @@ func TestHostBurnsCPUTime(t *testing.T) {
 func TestHostStopsBurningWhenTheInvocationEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := (Host{}).Burn(ctx, time.Hour); !errors.Is(err, arvo.ErrExecution) || !errors.Is(err, context.Canceled) {
-		t.Errorf("got error %v, want an execution violation because of the cancellation", err)
+	if err := (Host{}).Burn(ctx, time.Hour); !errors.Is(err, context.Canceled) {
+		t.Errorf("got error %v, want that of the context", err)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 
-	"example.com/arvo/lambdas/arvo"
 	"example.com/arvo/lambdas/services/inventory"
 )
 
@@ -34,8 +33,8 @@ var _ inventory.Stock = (*Stock)(nil)
 
 // Reserve implements [inventory.Stock].
 func (s *Stock) Reserve(ctx context.Context, key string, r inventory.Reserve) (inventory.Reservation, error) {
-	if ctx.Err() != nil {
-		return inventory.Reservation{}, outOfTime(ctx)
+	if err := ctx.Err(); err != nil {
+		return inventory.Reservation{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,8 +57,8 @@ func (s *Stock) Reserve(ctx context.Context, key string, r inventory.Reserve) (i
 
 // Release implements [inventory.Stock].
 func (s *Stock) Release(ctx context.Context, reservationID string) (inventory.Released, error) {
-	if ctx.Err() != nil {
-		return inventory.Released{}, outOfTime(ctx)
+	if err := ctx.Err(); err != nil {
+		return inventory.Released{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,8 +108,4 @@ func (r record) answer() (inventory.Reservation, error) {
 	answer := r.reservation
 	answer.Items = slices.Clone(answer.Items)
 	return answer, nil
-}
-
-func outOfTime(ctx context.Context) error {
-	return &arvo.Violation{Kind: arvo.KindExecution, Message: "the stock has no time left", Cause: context.Cause(ctx)}
 }

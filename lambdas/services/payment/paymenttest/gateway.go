@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 
-	"example.com/arvo/lambdas/arvo"
 	"example.com/arvo/lambdas/services/payment"
 )
 
@@ -34,8 +33,8 @@ var _ payment.Gateway = (*Gateway)(nil)
 
 // Charge implements [payment.Gateway].
 func (g *Gateway) Charge(ctx context.Context, key string, c payment.Charge) (payment.Payment, error) {
-	if ctx.Err() != nil {
-		return payment.Payment{}, outOfTime(ctx)
+	if err := ctx.Err(); err != nil {
+		return payment.Payment{}, err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -60,8 +59,8 @@ func (g *Gateway) Charge(ctx context.Context, key string, c payment.Charge) (pay
 
 // Refund implements [payment.Gateway].
 func (g *Gateway) Refund(ctx context.Context, paymentID string, _ payment.Refund) (payment.Refunded, error) {
-	if ctx.Err() != nil {
-		return payment.Refunded{}, outOfTime(ctx)
+	if err := ctx.Err(); err != nil {
+		return payment.Refunded{}, err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -102,8 +101,4 @@ func (r record) answer() (payment.Payment, error) {
 		return payment.Payment{}, r.declined
 	}
 	return r.payment, nil
-}
-
-func outOfTime(ctx context.Context) error {
-	return &arvo.Violation{Kind: arvo.KindExecution, Message: "the gateway has no time left", Cause: context.Cause(ctx)}
 }

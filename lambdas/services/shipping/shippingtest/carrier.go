@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"sync"
 
-	"example.com/arvo/lambdas/arvo"
 	"example.com/arvo/lambdas/services/shipping"
 )
 
@@ -33,8 +32,8 @@ var _ shipping.Carrier = (*Carrier)(nil)
 
 // Book implements [shipping.Carrier]. Tracking numbers count up from TEST-1.
 func (c *Carrier) Book(ctx context.Context, key string, b shipping.Book) (shipping.Booking, error) {
-	if ctx.Err() != nil {
-		return shipping.Booking{}, &arvo.Violation{Kind: arvo.KindExecution, Message: "the carrier has no time left", Cause: context.Cause(ctx)}
+	if err := ctx.Err(); err != nil {
+		return shipping.Booking{}, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,3 +11,10 @@ func SetInitLimit(t *testing.T, d time.Duration) {
 	initLimit = d
 	t.Cleanup(func() { initLimit = old })
 }
+
+// SetAsyncRetries replaces the delays between the attempts of asynchronous invocations for one test.
+func SetAsyncRetries(t *testing.T, delays ...time.Duration) {
+	old := asyncRetries
+	asyncRetries = delays
+	t.Cleanup(func() { asyncRetries = old })
+}

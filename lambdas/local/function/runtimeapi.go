@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// The Runtime API is spoken over keep-alive connections by one process that waits for each answer, so a loop over
-// bufio does what net/http's server does in half the CPU time (BenchmarkInvoke; the server starts a goroutine to watch
-// each connection during each request). Requests are still parsed by net/http.
+// The Runtime API is spoken over keep-alive connections by one process that waits for each answer, so a loop over bufio
+// is enough: net/http's server would start a goroutine to watch the connection during each request. Requests are still
+// parsed by net/http.
 
 const (
 	maxHead        = 2 << 20 // of a request: aws-lambda-go puts up to 1 MiB of error cause into a header

@@ -1,3 +1,5 @@
+//go:build unix
+
 package function_test
 
 import (
@@ -571,9 +573,6 @@ func orphanParent() {
 }
 
 func TestKilledRunnerLeavesNoOrphan(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("no process groups")
-	}
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "ORPHAN_TEST="+probe)
 	out, err := cmd.StdoutPipe()

@@ -1,3 +1,5 @@
+//go:build unix
+
 package function
 
 import (
@@ -28,7 +30,7 @@ type fakeRuntime struct {
 func newFakeRuntime(t testing.TB) *fakeRuntime {
 	t.Helper()
 	script := filepath.Join(t.TempDir(), "bootstrap")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\ntrap '' TERM\nexec sleep 600\n"), 0o700); err != nil {
+	if err := os.WriteFile(script, []byte("#!/bin/sh\ntrap '' TERM\necho ready\nexec sleep 600\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	s := New(Options{})
@@ -47,7 +49,25 @@ func newFakeRuntime(t testing.TB) *fakeRuntime {
 			t.Error(err)
 		}
 	})
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !logged(s, "ready") { // until then SIGTERM would end the shell
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("the script did not start")
+		}
+	}
 	return &fakeRuntime{t: t, service: s, environment: e}
+}
+
+func logged(s *Service, message string) (found bool) {
+	s.Logs("/aws/lambda/f", time.Time{}, func(l Line) bool {
+		found = found || l.Message == message
+		return !found
+	})
+	return found
 }
 
 // connect opens a connection of its own.

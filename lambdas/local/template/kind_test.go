@@ -3,6 +3,7 @@ package template
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -151,6 +152,16 @@ func TestResourcesThatDoNotFit(t *testing.T) {
 				"t.yaml:9:33: Resources.F.Properties.Environment.Variables.AWS_REGION: Lambda sets AWS_REGION itself",
 				"t.yaml:9:48: Resources.F.Properties.Environment.Variables.1A: a variable's name must be a letter and then one or more letters, digits and _",
 			},
+		},
+		{
+			"an environment of more than 4 KB",
+			function + "      Environment: {Variables: {BIG: " + strings.Repeat("x", 4094) + "}}\n",
+			[]string{"t.yaml:9:32: Resources.F.Properties.Environment.Variables: has 4097 bytes; the most is 4096"},
+		},
+		{
+			"a pattern of more than 2 KB",
+			"  R: {Type: AWS::Events::Rule, Properties: {EventPattern: {a: [" + strings.Repeat("x", 2040) + "]}}}\n",
+			[]string{"t.yaml:3:59: Resources.R.Properties.EventPattern: the pattern has 2050 bytes; the most is 2048"},
 		},
 		{
 			"log levels without JSON",
@@ -306,6 +317,13 @@ Resources:
         - IndexName: local
           KeySchema: [{AttributeName: a, KeyType: HASH}, {AttributeName: b, KeyType: RANGE}]
           Projection: {ProjectionType: INCLUDE, NonKeyAttributes: [c]}
+  L: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: l}}
+  A:
+    Type: AWS::Serverless::Api
+    Properties:
+      StageName: live
+      AccessLogSetting: {DestinationArn: !Sub "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:l", Format: <$context.status>}
+  E: {Type: AWS::Events::Rule, Properties: {EventPattern: {detail: {to: ["a<b&c>"], n: [1.50, true]}}}}
   D: {Type: AWS::CloudWatch::Dashboard, Properties: {DashboardName: d, DashboardBody: !Sub '{"widgets":["${AWS::Region}"]}'}}
 `))
 	if err != nil {
@@ -326,6 +344,8 @@ Resources:
 			{ID: "b", ARN: function, InputPath: "$.detail", MaximumAge: time.Minute},
 			{ID: "c", ARN: queue, Transformer: &Transformer{Paths: map[string]string{"x": "$.id"}, Template: `"<x>"`}, MaximumRetries: 185, MaximumAge: 24 * time.Hour},
 		}},
+		{stack.APIs[0].AccessLogGroup, "l"},
+		{string(stack.Rules[1].Pattern), `{"detail":{"to":["a<b&c>"],"n":[1.50,true]}}`},
 		{stack.Tables[0].Indexes, []Index{{Name: "local", Key: Key{Hash: "a", Range: "b"}, Projection: "INCLUDE", Include: []string{"c"}}}},
 		{stack.Dashboards, []Dashboard{{LogicalID: "D", Name: "d", Body: `{"widgets":["us-east-1"]}`}}},
 	} {

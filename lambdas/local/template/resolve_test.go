@@ -160,6 +160,25 @@ Resources:
 	}
 }
 
+func TestAnOutputGoesWithItsCondition(t *testing.T) {
+	tmpl, err := Parse("t.yaml", []byte(one+"x\n  P: {Condition: IsLive, Value: !GetAtt Live.Arn}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		stage string
+		want  int
+	}{{"test", 1}, {"live", 2}} {
+		stack, err := tmpl.Resolve(Inputs{StackName: "s", Parameters: map[string]string{"Stage": c.stage}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(stack.Outputs) != c.want {
+			t.Errorf("%s: %+v", c.stage, stack.Outputs)
+		}
+	}
+}
+
 func TestStackName(t *testing.T) {
 	tmpl, err := Parse("t.yaml", []byte("Resources:\n  Q: {Type: AWS::SQS::Queue}\n"))
 	if err != nil {

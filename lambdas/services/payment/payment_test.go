@@ -195,6 +195,18 @@ func TestContracts(t *testing.T) {
 	}
 }
 
+// BenchmarkCharge is what a service costs without the world behind its port: two validations and an id.
+func BenchmarkCharge(b *testing.B) {
+	service := arvo.MustService(payment.NewCharge(new(paymenttest.Gateway)))
+	charge := event(b, payment.ChargeContract, "evt-1", `{"order_id":"order-1","amount":1999,"currency":"EUR","method":"pm_4f1c"}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := service.Handle(b.Context(), charge); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // event returns an event that accords with the contract.
 func event(t testing.TB, c *arvo.Contract, id, data string) arvo.Event {
 	t.Helper()
@@ -231,6 +243,9 @@ func checkAnswer(t *testing.T, out []arvo.Event, err error, wantType, wantData s
 	}
 	if len(out) != 1 || out[0].Type != wantType || wantData != "" && string(out[0].Data) != wantData {
 		t.Fatalf("got %v, want one event %s with %s", out, wantType, wantData)
+	}
+	if units := out[0].ExecutionUnits; units == nil || *units != 1 {
+		t.Errorf("the answer does not cost one execution unit: %v", out[0])
 	}
 	if text, err := json.Marshal(out[0]); err != nil || strings.Contains(string(text), token) {
 		t.Errorf("the answer tells the payment method: %s, %v", text, err)

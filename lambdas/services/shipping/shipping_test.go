@@ -176,6 +176,9 @@ func checkAnswer(t *testing.T, out []arvo.Event, err error, wantType, wantData s
 	if len(out) != 1 || out[0].Type != wantType || wantData != "" && string(out[0].Data) != wantData {
 		t.Fatalf("got %v, want one event %s with %s", out, wantType, wantData)
 	}
+	if units := out[0].ExecutionUnits; units == nil || *units != 1 {
+		t.Errorf("the answer does not cost one execution unit: %v", out[0])
+	}
 	if strings.Contains(string(out[0].Data), "Dalagatan") {
 		t.Errorf("the answer tells the address: %s", out[0].Data)
 	}

@@ -122,8 +122,9 @@ func TestARedeliveryAnswersWithTheSameEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids := make(map[string]bool)
+	ids, units := make(map[string]bool), 0.0
 	for i, e := range first {
+		units += *e.ExecutionUnits
 		ids[e.ID] = true
 		if again[i].ID != e.ID || string(again[i].Data) != string(e.Data) {
 			t.Errorf("event %d: got %s %s, the first time %s %s", i, again[i].ID, again[i].Data, e.ID, e.Data)
@@ -131,6 +132,9 @@ func TestARedeliveryAnswersWithTheSameEvents(t *testing.T) {
 	}
 	if len(ids) != 1001 || len(again) != 1001 {
 		t.Errorf("got %d ids and %d events, want 1001 of each", len(ids), len(again))
+	}
+	if units != 1 {
+		t.Errorf("the request costs %v execution units, want 1: progress is not charged for", units)
 	}
 }
 
@@ -164,20 +168,20 @@ func TestContract(t *testing.T) {
 		wantPath string // empty: accepted
 	}{
 		{"a sleep of twenty seconds is accepted", `{"sleep_ms":20000}`, ""},
-		{"a longer one is not", `{"sleep_ms":20001}`, "sleep_ms"},
+		{"a longer sleep is not", `{"sleep_ms":20001}`, "sleep_ms"},
 		{"a sleep is not negative", `{"sleep_ms":-1}`, "sleep_ms"},
 		{"twenty seconds of CPU are accepted", `{"cpu_ms":20000}`, ""},
-		{"more is not", `{"cpu_ms":20001}`, "cpu_ms"},
+		{"more CPU is not", `{"cpu_ms":20001}`, "cpu_ms"},
 		{"CPU time is not negative", `{"cpu_ms":-1}`, "cpu_ms"},
 		{"a fraction of a millisecond is not counted", `{"cpu_ms":0.5}`, "cpu_ms"},
 		{"a probability of one is accepted", `{"fail":1}`, ""},
-		{"a greater one is not", `{"fail":1.01}`, "fail"},
+		{"a greater probability is not", `{"fail":1.01}`, "fail"},
 		{"a probability is not negative", `{"fail":-0.01}`, "fail"},
 		{"a thousand progress events are accepted", `{"fanout":1000}`, ""},
-		{"more are not", `{"fanout":1001}`, "fanout"},
+		{"more progress events are not", `{"fanout":1001}`, "fanout"},
 		{"a fanout is not negative", `{"fanout":-1}`, "fanout"},
 		{"a pad of 200 KB is accepted", `{"pad":"` + strings.Repeat("x", 200<<10) + `"}`, ""},
-		{"a longer one is not", `{"pad":"` + strings.Repeat("x", 200<<10+1) + `"}`, "pad"},
+		{"a longer pad is not", `{"pad":"` + strings.Repeat("x", 200<<10+1) + `"}`, "pad"},
 		{"null is no number", `{"sleep_ms":null}`, "sleep_ms"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -207,6 +207,22 @@ func TestConformanceSelectionOfAttributes(t *testing.T) {
 	})
 }
 
+// The sum was recorded on AWS: see "test_send_message_with_binary_attributes" of LocalStack.
+func TestConformanceBinaryAttribute(t *testing.T) {
+	c := newClient(t)
+	url, _ := createQueue(t, c, nil)
+	value := []byte("traceparent\x1e00-774062d6c37081a5a0b9b5b88e30627c-2d2482211f6489da-01")
+	out, err := c.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("test"), MessageAttributes: map[string]types.MessageAttributeValue{
+		"attr1": {DataType: aws.String("Binary"), BinaryValue: value},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := aws.ToString(out.MD5OfMessageAttributes); got != "8cbe4db156db8a94db8b801b7addb984" {
+		t.Fatalf("MD5 %s", got)
+	}
+}
+
 func TestConformanceBatches(t *testing.T) {
 	c := newClient(t)
 	url, _ := createQueue(t, c, nil)

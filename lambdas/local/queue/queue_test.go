@@ -525,6 +525,27 @@ func TestLongPoll(t *testing.T) {
 				t.Fatalf("took %v, want 6s", took)
 			}
 		},
+		"it returns at the first of several moments, whatever their order": func(t *testing.T, _ *queue.Service, q *queue.Queue) {
+			end := poll(t.Context(), q, wait20)
+			for _, delay := range []time.Duration{10 * time.Second, 4 * time.Second, 7 * time.Second} {
+				if _, err := q.Send(t.Context(), queue.Message{Body: "a", Delay: &delay}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, took, _ := end(); took != 4*time.Second {
+				t.Fatalf("took %v, want 4s", took)
+			}
+		},
+		"messages that come at once wake as many receivers as they can serve": func(t *testing.T, s *queue.Service, q *queue.Queue) {
+			one := queue.ReceiveRequest{Max: 1, Wait: 20 * time.Second}
+			first, second := poll(t.Context(), q, one), poll(t.Context(), q, one)
+			call(t, s, "SendMessageBatch", fmt.Sprintf(`{"QueueUrl":%q,"Entries":[{"Id":"a","MessageBody":"a"},{"Id":"b","MessageBody":"b"}]}`, q.URL()))
+			for _, end := range []func() ([]queue.Received, time.Duration, error){first, second} {
+				if got, took, _ := end(); len(got) != 1 || took != 0 {
+					t.Fatalf("%q after %v", bodies(got), took)
+				}
+			}
+		},
 		"one message goes to the one that waits longest": func(t *testing.T, _ *queue.Service, q *queue.Queue) {
 			first, second := poll(t.Context(), q, wait20), poll(t.Context(), q, wait20)
 			send(t, q, "a")
@@ -578,8 +599,11 @@ func TestLongPoll(t *testing.T) {
 		"it ends when the queue is deleted": func(t *testing.T, s *queue.Service, q *queue.Queue) {
 			end := poll(t.Context(), q, wait20)
 			call(t, s, "DeleteQueue", fmt.Sprintf(`{"QueueUrl":%q}`, q.URL()))
-			_, _, err := end()
+			_, took, err := end()
 			wantCode(t, err, "QueueDoesNotExist")
+			if took != 0 {
+				t.Fatalf("it took %v", took)
+			}
 		},
 		"it ends when the service is closed": func(t *testing.T, s *queue.Service, q *queue.Queue) {
 			end := poll(t.Context(), q, wait20)

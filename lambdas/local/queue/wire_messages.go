@@ -20,7 +20,8 @@ type attributeValue struct {
 
 // sendEntry is a message in SendMessage and SendMessageBatch.
 type sendEntry struct {
-	ID                      string `json:"Id"`
+	QueueURL                string `json:"QueueUrl"` // in SendMessage only
+	ID                      string `json:"Id"`       // in a batch only
 	MessageBody             string
 	DelaySeconds            *int32
 	MessageAttributes       map[string]attributeValue
@@ -74,11 +75,6 @@ func (v *attributeValue) attribute(name string) (Attribute, error) {
 	return a, nil
 }
 
-type sendMessageRequest struct {
-	QueueURL string `json:"QueueUrl"`
-	sendEntry
-}
-
 type sendMessageAnswer struct {
 	ID                           string `json:"Id,omitempty"` // in a batch only
 	MessageID                    string `json:"MessageId"`
@@ -94,7 +90,7 @@ func sendAnswer(entryID string, m *stored) sendMessageAnswer {
 	}
 }
 
-func (s *Service) sendMessage(_ context.Context, in *sendMessageRequest) (*sendMessageAnswer, error) {
+func (s *Service) sendMessage(_ context.Context, in *sendEntry) (*sendMessageAnswer, error) {
 	q, err := s.queue(in.QueueURL)
 	if err != nil {
 		return nil, err

@@ -51,6 +51,7 @@
 //
 //	arvo               Arvo itself: event, subject, contract, handler, violation. Knows no AWS and no OpenTelemetry
 //	services/*         the business, one folder each: pure handlers behind contracts, effects through a declared port
+//	services           the list of their contracts
 //	broker             Arvo event <-> EventBridge and SQS
 //	store              the three DynamoDB tables
 //	api_lambda         package main: REST API in front, response sink behind

@@ -314,7 +314,7 @@ func TestWhatATemplateMayMeasureIsBounded(t *testing.T) {
 		{"size", "Description: " + strings.Repeat("x", maxSize), "t.yaml:1:1: the template has 1048589 bytes; the most is 1048576"},
 		{"depth", "Metadata: " + strings.Repeat("[", 70) + strings.Repeat("]", 70), "nested deeper than 64 levels"},
 		{"values", "Metadata: [" + strings.Repeat("1,", maxNodes) + "]", "the template has more than 100000 values"},
-		{"errors", "Resources:\n  Q:\n    Type: AWS::SQS::Queue\n    Properties:\n" + repeat(20_000, func(i int) string { return fmt.Sprintf("      VisibilityTimeou%d: 1\n", i) }), "t.yaml: more than 50 errors; the others are not shown"},
+		{"errors", "Resources:\n  Q:\n    Type: AWS::SQS::Queue\n    Properties:\n" + repeat(2_000, func(i int) string { return fmt.Sprintf("      VisibilityTimeou%d: 1\n", i) }), "t.yaml: more than 50 errors; the others are not shown"},
 		{"resources", "Resources:\n" + repeat(501, func(i int) string { return fmt.Sprintf("  Q%d: {Type: AWS::SQS::Queue}\n", i) }), "t.yaml:1:1: Resources: has 501 entries, with those that SAM generates; the most is 500"},
 		{"names in messages", "Metadata: {" + strings.Repeat("x", 1_000) + ": !Nothing x}", `"...: the function !Nothing is not supported`},
 	} {

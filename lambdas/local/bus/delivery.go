@@ -34,11 +34,12 @@ type deliveries struct {
 	ctx    context.Context // of Target.Deliver
 	cancel context.CancelFunc
 
-	pending atomic.Int64 // waiting or being retried
+	backlog atomic.Int64 // deliveries that wait or are tried again
+	busy    atomic.Int64 // those and calls of Put
 	closed  atomic.Bool  // no new events are taken
 	mu      sync.Mutex
 	timers  map[*delivery]*time.Timer
-	idle    chan struct{} // closed when nothing is pending and closed is set
+	idle    chan struct{} // closed when closed is set and nothing is under way
 }
 
 func (d *deliveries) init() {
@@ -65,20 +66,30 @@ func (d *deliveries) after(wait time.Duration, del *delivery, f func(*delivery))
 // closing tells whether close has been called.
 func (d *deliveries) closing() bool { return d.closed.Load() }
 
-// begin and end bracket the time in which a delivery is pending.
-func (d *deliveries) begin() { d.pending.Add(1) }
+// enter and leave bracket a call of Put, begin and end a delivery that does not succeed at once.
+func (d *deliveries) enter() { d.busy.Add(1) }
 
-func (d *deliveries) end() {
-	if d.pending.Add(-1) == 0 {
+func (d *deliveries) leave() {
+	if d.busy.Add(-1) == 0 && d.closed.Load() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.signal()
 	}
 }
 
-// signal tells close that nothing is pending. The caller holds mu.
+func (d *deliveries) begin() {
+	d.backlog.Add(1)
+	d.enter()
+}
+
+func (d *deliveries) end() {
+	d.backlog.Add(-1)
+	d.leave()
+}
+
+// signal tells close when nothing is under way. The caller holds mu.
 func (d *deliveries) signal() {
-	if d.closed.Load() && d.pending.Load() == 0 {
+	if d.closed.Load() && d.busy.Load() == 0 {
 		select {
 		case <-d.idle:
 		default:
@@ -98,7 +109,7 @@ func (d *deliveries) close(ctx context.Context) (lost int64) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	lost = d.pending.Load()
+	lost = d.backlog.Load()
 	d.cancel()
 	for del, t := range d.timers {
 		t.Stop()
@@ -145,7 +156,7 @@ func (s *Service) attempt(rule *route, t *target, ev *event) error {
 	return dest.Deliver(s.deliveries.ctx, body, ev.traceHeader, nil)
 }
 
-// try makes another attempt at a pending delivery.
+// try makes another attempt at a delivery that has begun.
 func (s *Service) try(d *delivery) {
 	if d.dead != nil {
 		s.bury(d)

@@ -3,10 +3,10 @@ package bus
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"strconv"
 	"strings"
+
+	"example.com/arvo/lambdas/local/wire"
 )
 
 // An input makes what a target gets from an event.
@@ -19,7 +19,7 @@ type constant string
 
 func (c constant) render(*event, *route) ([]byte, error) { return []byte(c), nil }
 
-// A path is a JSONPath: $.detail, $.detail.items[0].id, $.resources[*]. Errors of parsing take the target's id as %s.
+// A path is a JSONPath: $.detail, $.detail.items[0].id, $.resources[*].
 type path struct {
 	text  string
 	steps []step
@@ -33,8 +33,8 @@ type step struct {
 	all   bool
 }
 
-func parsePath(text string) (path, error) {
-	bad := fmt.Errorf("InputPath for target %%s is invalid: %s.", strings.ReplaceAll(clip(text), "%", "%%"))
+func parsePath(targetID, text string) (path, error) {
+	bad := wire.Errorf("ValidationException", "InputPath for target %s is invalid: %s.", targetID, clip(text))
 	p := path{text: text}
 	rest, ok := strings.CutPrefix(text, "$")
 	if !ok || len(text) > 256 {
@@ -190,19 +190,19 @@ func withoutDetail(ev *event, _ *route) json.RawMessage {
 	return append(bytes.Replace(head, []byte(`,"detail-type":`), []byte(`,"detailType":`), 1), '}')
 }
 
-func parseTemplate(t *InputTransformer) (template, error) {
+func parseTemplate(targetID string, t *InputTransformer) (template, error) {
 	if len(t.PathsMap) > 100 {
-		return nil, errors.New("InputPathsMap for target %s has more than 100 variables.")
+		return nil, wire.Errorf("ValidationException", "InputPathsMap for target %s has more than 100 variables.", targetID)
 	}
 	if t.Template == "" || len(t.Template) > 8192 {
-		return nil, errors.New("InputTemplate for target %s must have 1 to 8192 characters.")
+		return nil, wire.Errorf("ValidationException", "InputTemplate for target %s must have 1 to 8192 characters.", targetID)
 	}
 	paths := map[string]path{}
 	for name, text := range t.PathsMap {
 		if strings.HasPrefix(strings.ToLower(name), "aws.") {
-			return nil, errors.New("InputPathsMap for target %s must not have variables that begin with AWS.")
+			return nil, wire.Errorf("ValidationException", "InputPathsMap for target %s must not have variables that begin with AWS.", targetID)
 		}
-		p, err := parsePath(text)
+		p, err := parsePath(targetID, text)
 		if err != nil {
 			return nil, err
 		}
@@ -237,7 +237,7 @@ func parseTemplate(t *InputTransformer) (template, error) {
 				return part
 			}
 		} else if p.variable, ok = predefined[name]; !ok {
-			return nil, fmt.Errorf("InputTemplate for target %%s contains invalid placeholder %s.", name)
+			return nil, wire.Errorf("ValidationException", "InputTemplate for target %s contains invalid placeholder %s.", targetID, name)
 		}
 		pieces = append(pieces, p)
 		rest = rest[end+len(name)+2:]

@@ -54,13 +54,15 @@ type event struct {
 // Put accepts events, as PutEvents does, without the limit on their number. Results are in the order of the entries.
 // When it returns, events of results with an EventID are delivered or sure to be, unless the process ends.
 func (s *Service) Put(ctx context.Context, entries []Entry) []Result {
+	s.deliveries.enter() // so that Close waits for what this call begins
+	defer s.deliveries.leave()
+	if s.deliveries.closing() {
+		return failAll(entries, "InternalFailure", "the event bus is being closed")
+	}
 	if s.opt.PutLatency != nil {
 		if err := sleep(ctx, s.opt.PutLatency()); err != nil {
 			return failAll(entries, "InternalFailure", "the request was given up: "+err.Error())
 		}
-	}
-	if s.deliveries.closing() {
-		return failAll(entries, "InternalFailure", "the event bus is being closed")
 	}
 	ids := make([]id, len(entries))
 	s.ids.fill(ids)
@@ -138,7 +140,7 @@ func (p *putter) put(e *Entry, id *id) Result {
 		return Result{EventID: ev.id}
 	}
 	p.matched = r.set.Match(body, p.matched[:0])
-	if len(p.matched) > 0 && s.deliveries.pending.Load() >= int64(s.opt.MaxBacklog) {
+	if len(p.matched) > 0 && s.deliveries.backlog.Load() >= int64(s.opt.MaxBacklog) {
 		return Result{ErrorCode: "ThrottlingException", ErrorMessage: "Too many deliveries are under way."}
 	}
 	for _, i := range p.matched {
@@ -162,7 +164,7 @@ func invalid(e *Entry) Result {
 	case len(e.Detail) == 0:
 		missing = "Detail"
 	case strings.HasPrefix(e.Source, "aws."):
-		return Result{ErrorCode: "NotAuthorizedForSourceException", ErrorMessage: "Not authorized for the source."}
+		return Result{ErrorCode: "NotAuthorizedForSource", ErrorMessage: "Not authorized for the source."}
 	default:
 		return Result{}
 	}

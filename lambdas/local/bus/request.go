@@ -93,10 +93,9 @@ func decodeEntries(body []byte) ([]Entry, error) {
 
 // A decoder reads JSON from front to back. After an error it reads nothing more.
 type decoder struct {
-	src   []byte
-	i     int
-	depth int
-	err   error
+	src []byte
+	i   int
+	err error
 }
 
 func (d *decoder) syntax() {

@@ -296,13 +296,11 @@ func check(c TargetConfig, i int) (*target, error) {
 	if err := checkName(c.ID, fmt.Sprintf("targets.%d.member.id", i+1), 64, ruleNamePattern); err != nil {
 		return nil, err
 	}
-	for _, arn := range []string{c.ARN, c.DeadLetterARN} {
-		if parts := strings.SplitN(arn, ":", 6); (arn != "" || arn == c.ARN) && (len(parts) < 6 || parts[0] != "arn" || len(arn) > 1600) {
-			return nil, wire.Errorf("ValidationException", "Parameter %s is not valid. Reason: Provided Arn is not in correct format.", clip(arn))
-		}
+	if !isARN(c.ARN) {
+		return nil, wire.Errorf("ValidationException", "Parameter %s is not valid. Reason: Provided Arn is not in correct format.", clip(c.ARN))
 	}
-	if c.DeadLetterARN != "" && !strings.HasPrefix(c.DeadLetterARN, "arn:aws:sqs:") {
-		return nil, wire.Errorf("ValidationException", "Parameter DeadLetterConfig.Arn %s of target %s is not the ARN of an SQS queue.", clip(c.DeadLetterARN), c.ID)
+	if dead := c.DeadLetterARN; dead != "" && !(isARN(dead) && strings.HasPrefix(dead, "arn:aws:sqs:")) {
+		return nil, wire.Errorf("ValidationException", "Parameter DeadLetterConfig.Arn %s of target %s is not the ARN of an SQS queue.", clip(dead), c.ID)
 	}
 	t := &target{TargetConfig: c, maxAttempts: 185, maxAge: 24 * time.Hour}
 	if n := c.Retry.MaximumRetryAttempts; n != nil {
@@ -326,7 +324,6 @@ func check(c TargetConfig, i int) (*target, error) {
 	if set > 1 {
 		return nil, wire.Errorf("ValidationException", "Only one of Input, InputPath, or InputTransformer must be provided for target %s.", c.ID)
 	}
-	var err error
 	switch {
 	case c.Input != "":
 		if len(c.Input) > 8192 || !json.Valid([]byte(c.Input)) {
@@ -334,12 +331,22 @@ func check(c TargetConfig, i int) (*target, error) {
 		}
 		t.input = constant(c.Input)
 	case c.InputPath != "":
-		t.input, err = parsePath(c.InputPath)
+		path, err := parsePath(c.ID, c.InputPath)
+		if err != nil {
+			return nil, err
+		}
+		t.input = path
 	case c.InputTransformer != nil:
-		t.input, err = parseTemplate(c.InputTransformer)
-	}
-	if err != nil {
-		return nil, wire.Errorf("ValidationException", "%s", fmt.Sprintf(err.Error(), c.ID))
+		template, err := parseTemplate(c.ID, c.InputTransformer)
+		if err != nil {
+			return nil, err
+		}
+		t.input = template
 	}
 	return t, nil
+}
+
+func isARN(s string) bool {
+	parts := strings.SplitN(s, ":", 6)
+	return len(parts) == 6 && parts[0] == "arn" && parts[2] != "" && parts[5] != "" && len(s) <= 1600
 }

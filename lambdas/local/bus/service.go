@@ -93,7 +93,7 @@ func (s *Service) Close(ctx context.Context) error {
 }
 
 // Backlog returns how many deliveries are delayed or waiting to be tried again.
-func (s *Service) Backlog() int { return int(s.deliveries.pending.Load()) }
+func (s *Service) Backlog() int { return int(s.deliveries.backlog.Load()) }
 
 // publish makes routes from buses. The caller holds mu, except in New.
 func (s *Service) publish() {

@@ -46,25 +46,23 @@
 // Compile accepts at most [MaxSize] bytes and at most [MaxBranches] combinations of "$or" branches, and refuses wildcards
 // that are costly to match; see [ErrTooComplex]. It never panics. An error is an [*Error] with Ruler's words and the place.
 //
-// Matching never panics either, on any bytes. It allocates nothing for ordinary events, nests at most [MaxDepth] arrays
-// deep, and takes time in proportion to the event. Only to find elements in which all fields match together may it have to
-// search; it gives up, and does not match, after a quarter of a million steps, more than any event needs that is not made
-// to be slow.
-// Events are expected to be valid JSON, since the callers check that anyway. On anything else the answer means nothing,
-// because what no pattern looks at is skipped and not checked.
+// Matching never panics either, on any bytes. It allocates nothing for ordinary events, follows arrays at most [MaxDepth]
+// deep, and takes time in proportion to the event. Only to find elements in which all fields match together may it have
+// to search; it gives up, and does not match, after a quarter of a million steps, more than any event needs that is not
+// made to be slow. Events are expected to be valid JSON, since the callers check that anyway. On anything else the answer
+// means nothing, because what no pattern looks at is skipped and not checked.
 //
 // Patterns and sets are immutable and safe for concurrent use.
 //
 // # Design
 //
-// Ruler merges the patterns of all rules into one automaton over sorted fields, so that time does not grow with the
-// number of rules. Here the names of all patterns form one tree. One walk over an event's bytes, guided by the tree,
-// collects the raw values that any pattern looks at and skips the rest at the speed of [bytes.IndexByte]; then each
-// pattern compares a handful of values. With a few rules, as here, this is faster than building a list of all fields,
-// and a good deal simpler. Decoding an event with encoding/json first would alone take twenty times
-// as long as this does in all; see the benchmarks.
+// Ruler merges the patterns of all rules into one automaton over an event's fields, sorted, so that time does not grow
+// with the number of rules. Here the names of all patterns form one tree. One walk over an event's bytes, guided by the
+// tree, collects the raw values that any pattern looks at and skips the rest at the speed of [bytes.IndexByte]; then each
+// pattern compares a handful of values. For the few rules of one system that is enough, and a good deal simpler. To decode
+// an event with encoding/json first would alone take twenty times as long as all of this; see the benchmarks.
 //
-// What differs from Ruler: text after the pattern's object is refused; letters whose other case has more than one code
-// point (ß) have no other case; and the limit on wildcards is computed in another way, since EventBridge does not
-// publish its own.
+// What differs from Ruler: text after the pattern's object is refused; a CIDR block that is no string is not called a
+// prefix; letters whose other case has more than one code point (ß) have no other case; and the limit on wildcards is
+// computed in another way, since EventBridge does not publish its own.
 package pattern

@@ -79,7 +79,7 @@ func newContract(spec ContractSpec) (*Contract, error) {
 		switch {
 		case !IsVersion(number):
 			return fail("version %q is not three numbers like 1.0.0", number)
-		case number == WildcardVersion:
+		case IsVersion(number) && CompareVersions(number, WildcardVersion) == 0:
 			return fail("version %s is reserved", number)
 		}
 		if err := v.Accepts.Err(); err != nil {

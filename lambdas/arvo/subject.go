@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -152,15 +153,19 @@ func parseSubject(subject string) (Subject, error) {
 	if err != nil {
 		return Subject{}, err
 	}
-	if err := jsontext.Valid(text); err != nil {
-		return Subject{}, err
+	if !utf8.Valid(text) {
+		return Subject{}, errors.New("content is not UTF-8")
 	}
 	s := Subject{Content: string(text)}
-	if err := s.read(text, "", jsontext.Space(text, 0)); err != nil {
+	end, err := s.read(text, "", jsontext.Space(text, 0))
+	if err == nil {
+		err = jsontext.End(text, end)
+	}
+	if err != nil {
 		return Subject{}, err
 	}
 	if s.Meta == nil {
-		return Subject{}, errors.New("meta: Required")
+		return Subject{}, errors.New("meta: required")
 	}
 	if problem := s.problem(); problem != "" {
 		return Subject{}, errors.New(problem)
@@ -168,11 +173,11 @@ func parseSubject(subject string) (Subject, error) {
 	return s, nil
 }
 
-// read takes over what the object at position at says; it is the member of the content called object, "" for all of it.
-// text is known to be JSON.
-func (s *Subject) read(text []byte, object string, at int) error {
-	if kind := jsontext.KindAt(text, at); kind != jsontext.Object {
-		return fmt.Errorf("%s: Expected object, received %s", cmp.Or(object, "content"), kind)
+// read takes over what the object at position at says, the member called object or "" for the whole content, and returns
+// the position behind it.
+func (s *Subject) read(text []byte, object string, at int) (int, error) {
+	if kind := jsontext.KindAt(text, at); kind != jsontext.Object && kind != jsontext.Invalid {
+		return at, fmt.Errorf("%s: expected object, received %s", cmp.Or(object, "content"), kind)
 	}
 	m, err := jsontext.OpenObject(text, at, 0)
 	for err == nil && m.Next() {
@@ -180,59 +185,47 @@ func (s *Subject) read(text []byte, object string, at int) error {
 		if key, err = m.Key(); err != nil {
 			break
 		}
+		var field *string
+		switch {
+		case object == "" && key == "meta":
+			s.Meta = map[string]string{}
+			m.End, err = s.read(text, key, m.Value)
+			continue
+		case object == "" && (key == "orchestrator" || key == "execution"):
+			m.End, err = s.read(text, key, m.Value)
+			continue
+		case object == "orchestrator" && key == "name":
+			field = &s.Orchestrator.Name
+		case object == "orchestrator" && key == "version":
+			field = &s.Orchestrator.Version
+		case object == "execution" && key == "id":
+			field = &s.Execution.ID
+		case object == "execution" && key == "initiator":
+			field = &s.Execution.Initiator
+		case object == "execution" && key == "domain" && jsontext.KindAt(text, m.Value) != jsontext.Null:
+			field = &s.Execution.Domain
+		case object == "meta":
+			field = new(string)
+		}
 		if m.End, err = jsontext.Value(text, m.Value, 0); err != nil {
 			break
-		}
-		var field *string
-		switch object {
-		case "":
-			switch key {
-			case "meta":
-				s.Meta = map[string]string{}
-				fallthrough
-			case "orchestrator", "execution":
-				err = s.read(text, key, m.Value)
-			}
-			continue
-		case "orchestrator":
-			switch key {
-			case "name":
-				field = &s.Orchestrator.Name
-			case "version":
-				field = &s.Orchestrator.Version
-			}
-		case "execution":
-			switch key {
-			case "id":
-				field = &s.Execution.ID
-			case "initiator":
-				field = &s.Execution.Initiator
-			case "domain":
-				if jsontext.KindAt(text, m.Value) != jsontext.Null {
-					field = &s.Execution.Domain
-				}
-			}
-		case "meta":
-			field = new(string)
 		}
 		if field == nil {
 			continue
 		}
 		if kind := jsontext.KindAt(text, m.Value); kind != jsontext.String {
-			err = fmt.Errorf("%s.%s: Expected string, received %s", object, key, kind)
+			err = fmt.Errorf("%s.%s: expected string, received %s", object, key, kind)
 			break
 		}
-		if *field, err = jsontext.Unquote(text[m.Value:m.End]); err != nil {
-			err = fmt.Errorf("%s.%s: %w", object, key, err)
-			break
-		}
+		*field, err = jsontext.Unquote(text[m.Value:m.End])
 		switch {
+		case err != nil:
+			err = fmt.Errorf("%s.%s: %w", object, key, err)
 		case object == "meta":
 			s.Meta[key] = *field
 		case *field == "":
 			err = fmt.Errorf("%s.%s: must not be empty", object, key)
 		}
 	}
-	_, err = m.Close(err)
-	return err
+	return m.Close(err)
 }

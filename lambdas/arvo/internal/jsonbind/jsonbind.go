@@ -70,10 +70,11 @@ func fields(t reflect.Type, index []int, at string) (list []Field, err error) {
 		return nil, fmt.Errorf("%s: nested too deeply", t)
 	}
 	for f := range t.Fields() {
-		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if name == "-" && options == "" {
+		tag := f.Tag.Get("json")
+		if tag == "-" {
 			continue
 		}
+		name, options, _ := strings.Cut(tag, ",")
 		opts := strings.Split(options, ",")
 		if slices.Contains(opts, "string") {
 			return nil, fmt.Errorf("%s.%s: the json option string is not supported", at, f.Name)

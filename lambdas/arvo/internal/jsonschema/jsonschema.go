@@ -31,12 +31,13 @@
 // # Bounds
 //
 // Nesting is bounded by jsontext.MaxDepth, patterns run in linear time, a failing text gives at most maxIssues issues,
-// and alternatives within alternatives end at maxSteps visits. Numbers are compared as float64; one that is no finite
+// and a value is held against at most maxSteps alternatives. Numbers are compared as float64; one that is no finite
 // float64 is a failure.
 package jsonschema
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"math/big"
 	"regexp"
@@ -51,8 +52,11 @@ import (
 
 const (
 	maxIssues = 32
-	maxSteps  = 1 << 20
+	maxSteps  = 1 << 18
 )
+
+// errSteps ends a run.
+var errSteps = errors.New("too many alternatives to try")
 
 // A Schema is a compiled document. It is safe for concurrent use.
 type Schema struct {
@@ -91,6 +95,8 @@ func (s *Schema) Apply(data []byte, mode Mode) ([]byte, []Issue, error) {
 		err = jsontext.End(data, end)
 	}
 	switch {
+	case err == errSteps:
+		return nil, []Issue{{[]string{}, "custom", errSteps.Error()}}, nil
 	case err != nil:
 		return nil, nil, err
 	case r.failures > 0:
@@ -242,15 +248,9 @@ func (r *run) edited() []byte {
 	return append(out, r.text[at:]...)
 }
 
-// value holds the value at i, nested in depth containers, against n and returns the position behind it. The error is one
-// of syntax and ends the run.
+// value holds the value at i, nested in depth containers, against n and returns the position behind it. The error, one
+// of syntax or errSteps, ends the run.
 func (r *run) value(n *node, i, depth int) (int, error) {
-	if r.steps++; r.steps > maxSteps {
-		if r.steps == maxSteps+1 {
-			r.fail("custom", "too many alternatives to try")
-		}
-		return jsontext.Value(r.text, i, depth)
-	}
 	if !n.inPlace() {
 		return r.own(n, i, depth)
 	}
@@ -260,6 +260,9 @@ func (r *run) value(n *node, i, depth int) (int, error) {
 		return end, err
 	}
 	quiet := func(sub *node) (failures int, err error) { // neither issues nor edits
+		if r.steps++; r.steps > maxSteps {
+			return 0, errSteps
+		}
 		failed, issues := r.failures, len(r.issues)
 		r.muted++
 		_, err = r.value(sub, i, depth)

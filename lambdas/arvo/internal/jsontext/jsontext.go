@@ -222,7 +222,7 @@ func StringEnd(b []byte, i int) (end int, escaped bool, err error) {
 			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 			case 'u':
 				if _, ok := hex4(b, i+1); !ok {
-					return i, true, errorAt(b, i+1, "four hexadecimal digits")
+					return i, true, errorAt(b, i+1, "an escape of four hexadecimal digits")
 				}
 				i += 4
 			default:

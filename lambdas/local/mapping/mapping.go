@@ -140,6 +140,9 @@ func (m *Mapping) enable() {
 // disable ends the receives; the last poller to end makes the mapping Disabled.
 func (m *Mapping) disable() {
 	m.state = Disabling
+	if m.pollers == 0 {
+		m.state = Disabled
+	}
 	m.cancel()
 	if m.growth != nil {
 		m.growth.Stop()

@@ -178,8 +178,8 @@ func (s *Service) get(_ http.ResponseWriter, r *http.Request) (int, any, error) 
 	return http.StatusOK, m.configuration(string(m.state)), nil
 }
 
-// An Update changes a mapping; nil leaves a setting as it is. It is the body of UpdateEventSourceMapping.
-type Update struct {
+// A change is the body of UpdateEventSourceMapping; nil leaves a setting as it is.
+type change struct {
 	Enabled                        *bool
 	BatchSize                      *int
 	MaximumBatchingWindowInSeconds *int
@@ -197,7 +197,7 @@ func (s *Service) update(w http.ResponseWriter, r *http.Request) (int, any, erro
 	if err != nil {
 		return 0, nil, err
 	}
-	var u Update
+	var u change
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&u); err != nil {
@@ -223,7 +223,7 @@ func updateError(err error) error {
 
 // apply changes a mapping, all of it or, on an error, nothing. Batches that are being collected or invoked end as they
 // began.
-func (s *Service) apply(m *Mapping, u Update) (configuration, error) {
+func (s *Service) apply(m *Mapping, u change) (configuration, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m.mu.Lock()

@@ -37,6 +37,11 @@ func TestDeadlinesGivesTheEarliestFirst(t *testing.T) {
 				if len(model) == 0 {
 					return
 				}
+				for i, m := range d.heap {
+					if parent := d.heap[(i-1)/2]; i > 0 && m.due.Before(parent.due) || m.dueIndex != i {
+						t.Fatalf("%d is out of place", i)
+					}
+				}
 				want := slices.MinFunc(model, func(a, b *stored) int { return a.due.Compare(b.due) })
 				if got := d.first(); !got.due.Equal(want.due) {
 					t.Fatalf("first is due at %v, want %v", got.due, want.due)

@@ -356,17 +356,19 @@ func TestConformanceEntriesUpTo1MiB(t *testing.T) {
 		t.Skip("peers have the limit of 2025")
 	}
 	w, ctx := newWorld(t), t.Context()
-	put := func(size int) error {
+	put := func(size int, at *time.Time) error {
 		detail := `{"pad": "` + strings.Repeat("x", size-len("shop")-len("sold")-11) + `"}`
 		_, err := w.events.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{
-			{Source: aws.String("shop"), DetailType: aws.String("sold"), Detail: &detail},
+			{Source: aws.String("shop"), DetailType: aws.String("sold"), Detail: &detail, Time: at},
 		}})
 		return err
 	}
-	if err := put(1 << 20); err != nil {
-		t.Error(err)
+	for size, at := range map[int]*time.Time{1 << 20: nil, 1<<20 - 14: aws.Time(time.Now())} { // a time counts 14 bytes
+		if err := put(size, at); err != nil {
+			t.Error(err)
+		}
+		wantError(t, put(size+1, at), "ValidationException", "Total size of the entries in the request is over the limit.")
 	}
-	wantError(t, put(1<<20+1), "ValidationException", "Total size of the entries in the request is over the limit.")
 }
 
 func TestConformanceTestEventPattern(t *testing.T) {

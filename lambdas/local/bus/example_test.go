@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -38,14 +39,14 @@ func Example() {
 		{Source: "com.example.shop", DetailType: "sold", Detail: []byte(`sold!`)},
 	})
 	for _, r := range results {
-		fmt.Printf("accepted: %t %s\n", r.EventID != "", r.ErrorCode)
+		fmt.Println(r.EventID != "", cmp.Or(r.ErrorCode, "accepted"))
 	}
 	if err := s.Close(context.Background()); err != nil {
 		fmt.Println(err)
 	}
 	// Output:
 	// {"total":120}
-	// accepted: true
-	// accepted: true
-	// accepted: false MalformedDetail
+	// true accepted
+	// true accepted
+	// false MalformedDetail
 }

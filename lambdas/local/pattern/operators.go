@@ -581,7 +581,7 @@ func (f folded) cutSuffix(text []byte) (rest []byte, ok bool) {
 	for i := len(f) - 1; i >= 0; i-- {
 		_, size := utf8.DecodeLastRune(text)
 		last := string(text[len(text)-size:])
-		if last == "" || last != f[i][0] && last != f[i][1] {
+		if last != f[i][0] && last != f[i][1] {
 			return nil, false
 		}
 		text = text[:len(text)-size]

@@ -245,6 +245,12 @@ var matching = []struct {
 		},
 	},
 	{
+		rule:    "wildcard whose parts could share text",
+		pattern: `{"v": [{"wildcard": "*ab*ba*"}]}`,
+		yes:     map[string]string{"matches one after the other": `{"v": "abba"}`},
+		no:      map[string]string{"does not match them overlapping": `{"v": "aba"}`},
+	},
+	{
 		rule:    "wildcard whose ends are the same",
 		pattern: `{"v": [{"wildcard": "ab*ab"}]}`,
 		yes:     map[string]string{"matches twice the text": `{"v": "abab"}`},
@@ -375,6 +381,12 @@ var matching = []struct {
 		pattern: `{"v": [{"numeric": [">", 100]}]}`,
 		yes:     map[string]string{"matches more": `{"v": 100.000001}`, "matches a decimal": `{"v": 101.0}`, "matches one element": `{"v": [1, 101]}`},
 		no:      map[string]string{"does not match the bound": `{"v": 100}`, "does not match a string": `{"v": "300"}`, "does not match a boolean": `{"v": true}`},
+	},
+	{
+		rule:    "numeric > of many digits",
+		pattern: `{"v": [{"numeric": [">", 4999999999.999998]}]}`,
+		yes:     map[string]string{"matches more": `{"v": 4999999999.999999}`, "matches with zeros at the end": `{"v": 4999999999.99999900000}`, "matches with zeros in front of an exponent": `{"v": 50000000000000000000e-10}`},
+		no:      map[string]string{"does not match the bound": `{"v": 4999999999.999998}`, "does not match less": `{"v": 4999999999.999997}`},
 	},
 	{
 		rule:    "numeric >=",

@@ -390,12 +390,18 @@ func TestNumbersAndBinariesSortByValue(t *testing.T) {
 	}
 	out, err = e.client.Query(t.Context(), &dynamodb.QueryInput{TableName: &binaries, KeyConditionExpression: aws.String("pk = :pk AND begins_with(sk, :b)"),
 		ExpressionAttributeValues: item{":pk": bin("p\xff"), ":b": bin("\xff")}})
-	if err != nil || sorts(out.Items, "sk") != "ff ffff" {
-		t.Errorf("binaries that begin with ff: %v, %v", sorts(out.Items, "sk"), err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := sorts(out.Items, "sk"); got != "ff ffff" {
+		t.Errorf("binaries that begin with ff: %s", got)
 	}
 	out, err = e.client.Query(t.Context(), &dynamodb.QueryInput{TableName: &binaries, KeyConditionExpression: aws.String("pk = :pk"), ExpressionAttributeValues: item{":pk": bin("p\xff")}})
-	if want := "00 0001 00ff 7f 80 ff ffff"; err != nil || sorts(out.Items, "sk") != want {
-		t.Errorf("binaries: %v, want %s, %v", sorts(out.Items, "sk"), want, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := sorts(out.Items, "sk"), "00 0001 00ff 7f 80 ff ffff"; got != want {
+		t.Errorf("binaries: %s, want %s", got, want)
 	}
 }
 
@@ -477,8 +483,11 @@ func TestAPageEndsAtOneMegabyte(t *testing.T) {
 	}
 	same(t, "LastEvaluatedKey", out.LastEvaluatedKey, key("big", "3"))
 	out, err = e.client.Query(t.Context(), &dynamodb.QueryInput{TableName: &main, KeyConditionExpression: aws.String("pk = :v"), ExpressionAttributeValues: item{":v": str("big")}, ExclusiveStartKey: out.LastEvaluatedKey})
-	if err != nil || len(out.Items) != 1 || out.LastEvaluatedKey != nil {
-		t.Errorf("the second page: %d items, %v, %v", len(out.Items), out.LastEvaluatedKey, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out.Items) != 1 || out.LastEvaluatedKey != nil {
+		t.Errorf("the second page: %d items, %v", len(out.Items), out.LastEvaluatedKey)
 	}
 }
 

@@ -60,7 +60,7 @@
 // with the number of rules. Here the names of all patterns form one tree. One walk over an event's bytes, guided by the
 // tree, collects the raw values that any pattern looks at and skips the rest at the speed of [bytes.IndexByte]; then each
 // pattern compares a handful of values. For the few rules of one system that is enough, and a good deal simpler. To decode
-// an event with encoding/json first would alone take twenty times as long as all of this; see the benchmarks.
+// an event with encoding/json first would alone take ten times as long as all of this, or more; see the benchmarks.
 //
 // What differs from Ruler: text after the pattern's object is refused; a CIDR block that is no string is not called a
 // prefix; letters whose other case has more than one code point (ß) have no other case; and the limit on wildcards is

@@ -44,6 +44,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"example.com/arvo/lambdas/local/bus"
@@ -89,6 +90,9 @@ type Stack struct {
 	functions *function.Service
 	mappings  *mapping.Service
 	watched   []*queue.Queue // whose messages are accepted work
+
+	closing sync.Once
+	closed  error
 }
 
 // Start runs a stack. The context bounds the start only; [Stack.Close] ends what was started.
@@ -127,12 +131,11 @@ func Start(ctx context.Context, c Config) (_ *Stack, err error) {
 	}
 	s.graph, err = parsed.Resolve(template.Inputs{
 		StackName: c.Name, Region: Region, Account: Account, Partition: "aws", URLSuffix: "amazonaws.com",
-		Parameters: c.Parameters, QueueURLBase: s.aws.url(),
+		Parameters: c.Parameters, QueueURLBase: s.aws.url(), APIURL: s.api.url(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	outputs(s.graph, s.api.url())
 	root, err := filepath.Abs(filepath.Dir(c.Template))
 	if err != nil {
 		return nil, fmt.Errorf("stack: %w", err)
@@ -168,8 +171,13 @@ func (s *Stack) Output(name string) string {
 }
 
 // Close ends the stack: no new requests; what was accepted runs to its end or until ctx ends; then everything stops. The
-// error says what was left undone, if anything was.
+// error says what was left undone, if anything was. Only the first call does something; the others have its result.
 func (s *Stack) Close(ctx context.Context) error {
+	s.closing.Do(func() { s.closed = s.close(ctx) })
+	return s.closed
+}
+
+func (s *Stack) close(ctx context.Context) error {
 	var errs []error
 	if s.api != nil {
 		errs = append(errs, s.api.shutdown(ctx))

@@ -335,12 +335,3 @@ func (s *Stack) sampler(seed uint64, a template.API) func() bool {
 		return chance != nil && chance()
 	}
 }
-
-// outputs puts the address of the local API in the place of the one on AWS.
-func outputs(graph *template.Stack, apiURL string) {
-	for i, o := range graph.Outputs {
-		for _, a := range graph.APIs {
-			graph.Outputs[i].Value = strings.Replace(o.Value, a.InvokeURL, apiURL, 1)
-		}
-	}
-}

@@ -22,24 +22,25 @@ type Deep struct{ Level int }
 type everything struct {
 	Base
 	*Deep
-	Text     string            `json:"text"`
-	Flag     bool              `json:"flag"`
-	Int      int               `json:"int"`
-	Small    int8              `json:"small"`
-	Uint     uint16            `json:"uint"`
-	Float    float64           `json:"float"`
-	Single   float32           `json:"single"`
-	Pointer  *string           `json:"pointer"`
-	List     []Base            `json:"list"`
-	Pair     [2]int            `json:"pair"`
-	Map      map[string][]int  `json:"map"`
-	Any      any               `json:"any"`
-	Raw      json.RawMessage   `json:"raw"`
-	Bytes    []byte            `json:"bytes"`
-	Time     time.Time         `json:"time"`
-	Number   json.Number       `json:"number"`
-	Self     *everything       `json:"self"`
-	Ignored  chan int          `json:"-"`
+	Text    string           `json:"text"`
+	Flag    bool             `json:"flag"`
+	Int     int              `json:"int"`
+	Small   int8             `json:"small"`
+	Uint    uint16           `json:"uint"`
+	Float   float64          `json:"float"`
+	Single  float32          `json:"single"`
+	Pointer *string          `json:"pointer"`
+	List    []Base           `json:"list"`
+	Pair    [2]int           `json:"pair"`
+	Map     map[string][]int `json:"map"`
+	Any     any              `json:"any"`
+	Raw     json.RawMessage  `json:"raw"`
+	Bytes   []byte           `json:"bytes"`
+	Time    time.Time        `json:"time"`
+	Number  json.Number      `json:"number"`
+	Self    *everything      `json:"self"`
+	Ignored chan int         `json:"-"`
+	//lint:ignore SA5008 the odd name that encoding/json gives to this tag is what is tested
 	Dash     string            `json:"-,"`
 	Untagged map[string]string // "Untagged"
 }

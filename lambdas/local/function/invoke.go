@@ -226,11 +226,13 @@ func (s *Service) route(inv *invocation, header string) {
 // dispatch gives an invocation to the most recently used idle environment, or starts one.
 func (s *Service) dispatch(inv *invocation) {
 	for {
-		e := s.take(inv)
-		if e == nil {
+		e, err := s.take(inv)
+		if err != nil {
+			inv.err = err
+			s.complete(inv, nil, false)
 			return
 		}
-		if e.begin(inv) {
+		if e == nil || e.begin(inv) {
 			return
 		}
 		// The process died while idle and was not yet found dead: try another.
@@ -238,9 +240,12 @@ func (s *Service) dispatch(inv *invocation) {
 }
 
 // take pops an idle environment; with none, it sends the invocation to a cold start and returns nil.
-func (s *Service) take(inv *invocation) *environment {
+func (s *Service) take(inv *invocation) (*environment, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.stop.Err() != nil { // under the lock, so that Close sees every cold start or it does not happen
+		return nil, errClosing
+	}
 	f := inv.function
 	inv.settings = f.settings
 	if n := len(f.idle); n > 0 {
@@ -248,12 +253,12 @@ func (s *Service) take(inv *invocation) *environment {
 		f.idle[n-1] = nil
 		f.idle = f.idle[:n-1]
 		e.reclaim.Stop() // one that has just fired finds the environment not idle
-		return e
+		return e, nil
 	}
 	f.stats.ColdStarts++
 	inv.cold = true
 	s.work.Go(func() { s.coldStart(inv) })
-	return nil
+	return nil, nil
 }
 
 // park makes an environment available. With outdated settings, or after Close, it ends instead.

@@ -64,11 +64,11 @@ type Mapping struct {
 	polling  context.Context // of the pollers' receives; ends when the mapping is disabled
 	cancel   context.CancelFunc
 
-	pollers   int         // running
-	receiving int         // pollers that wait for messages, or for their batch to become full
-	throttled int         // pollers whose function is being throttled
-	limit     int         // pollers that may run now
-	growth    *time.Timer // set while the limit holds the mapping back
+	pollers   int  // running
+	receiving int  // pollers that wait for messages, or for their batch to become full
+	throttled int  // pollers whose function is being throttled
+	limit     int  // pollers that may run now
+	growing   bool // a step of the ramp is due, because the limit holds the mapping back
 }
 
 // Config returns the mapping's present configuration.
@@ -144,10 +144,6 @@ func (m *Mapping) disable() {
 		m.state = Disabled
 	}
 	m.cancel()
-	if m.growth != nil {
-		m.growth.Stop()
-		m.growth = nil
-	}
 }
 
 // stop is disable for those who do not know whether the mapping is enabled.
@@ -173,8 +169,9 @@ func (m *Mapping) grow() {
 	case m.state != Enabled || m.throttled > 0:
 	case m.pollers < m.limit:
 		m.start()
-	case m.limit < m.max() && m.growth == nil && m.s.ramp.PerMinute > 0:
-		m.growth = time.AfterFunc(time.Minute/time.Duration(m.s.ramp.PerMinute), m.step)
+	case m.limit < m.max() && !m.growing && m.s.ramp.PerMinute > 0:
+		m.growing = true
+		time.AfterFunc(time.Minute/time.Duration(m.s.ramp.PerMinute), m.step)
 	}
 }
 
@@ -182,12 +179,9 @@ func (m *Mapping) grow() {
 func (m *Mapping) step() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.growth == nil || m.state != Enabled {
-		return // disabled since
-	}
-	m.growth = nil
+	m.growing = false
 	switch {
-	case m.limit >= m.max() || m.throttled > 0:
+	case m.state != Enabled || m.limit >= m.max() || m.throttled > 0:
 	case m.cfg.Queue.Counts().Visible > 0:
 		m.limit++
 		m.start()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -77,6 +78,13 @@ func (f *function) log() []invocation {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return append([]invocation(nil), f.invocations...)
+}
+
+// now returns how many invocations are running.
+func (f *function) now() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.running
 }
 
 // takes makes a handler that works for a time and succeeds.
@@ -212,6 +220,7 @@ func TestThroughput(t *testing.T) {
 				if done := int(b.queue.Counts().Deleted); done != want {
 					t.Fatalf("%d completed in %d s, want %d", done, seconds, want)
 				}
+				b.stop()
 				if b.function.mostRunning != concurrency {
 					t.Fatalf("%d invocations at once, want %d", b.function.mostRunning, concurrency)
 				}
@@ -229,7 +238,7 @@ func TestMaximumConcurrencyNeverReceivesWhatItCannotInvoke(t *testing.T) {
 		for range 3 {
 			pass(5 * time.Second)
 			b.wantLevels(b.queue.Counts().Visible, 30, 0)
-			if n := b.function.running; n != 3 {
+			if n := b.function.now(); n != 3 {
 				t.Fatalf("%d running, want 3", n)
 			}
 			pass(5 * time.Second)
@@ -244,8 +253,8 @@ func TestWithoutRampConcurrencyGrowsAtOnce(t *testing.T) {
 		b.send(numbers(2000)...)
 		b.start()
 		pass(time.Millisecond)
-		if b.function.running != 1250 {
-			t.Fatalf("%d running, want 1250", b.function.running)
+		if b.function.now() != 1250 {
+			t.Fatalf("%d running, want 1250", b.function.now())
 		}
 	})
 }
@@ -253,13 +262,13 @@ func TestWithoutRampConcurrencyGrowsAtOnce(t *testing.T) {
 func TestRamp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setUp(t, mapping.AWS2026, func(c *mapping.Config) { c.BatchSize = 1 })
-		b.function.handle = takes(2500 * time.Millisecond)
-		b.send(numbers(100_000)...)
+		b.function.handle = takes(20 * time.Second)
+		b.send(numbers(12_000)...)
 		b.start()
 		for second := range 300 {
 			synctest.Wait()
-			if want := min(5+5*second, 1250); b.function.running != want {
-				t.Fatalf("%d invocations at once after %d s, want %d", b.function.running, second, want)
+			if want := min(5+5*second, 1250); b.function.now() != want {
+				t.Fatalf("%d invocations at once after %d s, want %d", b.function.now(), second, want)
 			}
 			time.Sleep(time.Second)
 		}
@@ -273,8 +282,8 @@ func TestRamp(t *testing.T) {
 		}
 		b.send(numbers(100)...)
 		pass(time.Millisecond)
-		if b.function.running != 5 {
-			t.Fatalf("%d invocations at once after quiet, want 5", b.function.running)
+		if b.function.now() != 5 {
+			t.Fatalf("%d invocations at once after quiet, want 5", b.function.now())
 		}
 	})
 }
@@ -288,8 +297,8 @@ func TestRampGrowsWhenMessagesComeToBusyPollers(t *testing.T) {
 		pass(10 * time.Second)
 		b.send("late")
 		pass(200 * time.Millisecond)
-		if b.function.running != 6 {
-			t.Fatalf("%d running, want 6", b.function.running)
+		if b.function.now() != 6 {
+			t.Fatalf("%d running, want 6", b.function.now())
 		}
 	})
 }
@@ -359,6 +368,18 @@ func TestBatches(t *testing.T) {
 			}
 			if len(got) != 2 || total != 5 { // messages spread over the two pollers
 				t.Fatalf("batches of %v", sizes(got))
+			}
+		}},
+		{"messages spread over the pollers, which a quiet queue gets back", func(c *mapping.Config) { c.BatchSize, c.Window = 10, 5*time.Second }, func(t *testing.T, b *bench) {
+			b.start()
+			pass(time.Hour)
+			for range 20 {
+				b.send("x")
+				synctest.Wait()
+			}
+			pass(time.Minute)
+			if got := sizes(b.function.log()); len(got) != 5 || slices.Max(got) > 5 {
+				t.Fatalf("batches of %v", got)
 			}
 		}},
 		{"a full batch does not wait for its window", func(c *mapping.Config) { c.BatchSize, c.Window = 20, 300*time.Second }, func(t *testing.T, b *bench) {
@@ -511,6 +532,16 @@ func TestThrottle(t *testing.T) {
 			pass(3 * time.Minute)
 			b.wantLevels(0, 0, 1)
 			b.wantCounts(mapping.Counts{Polled: 3, Dropped: 3})
+		})
+	})
+	t.Run("the time in the window counts against the visibility timeout", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := setUp(t, mapping.Ramp{}, func(c *mapping.Config) { c.Window = 30 * time.Second })
+			b.function.handle = throttled
+			b.send("a")
+			b.start()
+			pass(61 * time.Second)
+			b.wantCounts(mapping.Counts{Polled: 2, Dropped: 1})
 		})
 	})
 	t.Run("a throttled function gets no more pollers", func(t *testing.T) {

@@ -135,8 +135,8 @@ func TestUpdateChangesTheConcurrency(t *testing.T) {
 		for _, n := range []int{2, 20, 3} {
 			b.put(fmt.Sprintf(`{"ScalingConfig":{"MaximumConcurrency":%d}}`, n))
 			pass(2500 * time.Millisecond)
-			if b.function.running != n {
-				t.Fatalf("%d running, want %d", b.function.running, n)
+			if b.function.now() != n {
+				t.Fatalf("%d running, want %d", b.function.now(), n)
 			}
 		}
 	})

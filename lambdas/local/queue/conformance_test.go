@@ -200,7 +200,7 @@ func TestConformanceSelectionOfAttributes(t *testing.T) {
 		})
 	}
 	t.Run("system attributes one by one", func(t *testing.T) {
-		m := receiveSome(t, c, sqs.ReceiveMessageInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{"SenderId"}, MessageSystemAttributeNames: []types.MessageSystemAttributeName{"SequenceNumber"}})[0]
+		m := receiveSome(t, c, sqs.ReceiveMessageInput{QueueUrl: &url, MessageSystemAttributeNames: []types.MessageSystemAttributeName{"SenderId", "SequenceNumber"}})[0]
 		if len(m.Attributes) != 1 || m.Attributes["SenderId"] == "" {
 			t.Fatalf("system attributes %+v", m.Attributes)
 		}

@@ -208,13 +208,20 @@ func TestContractsAreChecked(t *testing.T) {
 	}
 }
 
-func TestMustContractPanics(t *testing.T) {
-	defer func() {
-		if recover() == nil {
-			t.Error("it did not")
-		}
-	}()
-	arvo.MustContract(arvo.NewContract(arvo.ContractSpec{}))
+func TestMustPanics(t *testing.T) {
+	for name, f := range map[string]func(){
+		"MustContract": func() { arvo.MustContract(arvo.NewContract(arvo.ContractSpec{})) },
+		"MustService":  func() { arvo.MustService(arvo.NewService(nil)) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error(name, "does not")
+				}
+			}()
+			f()
+		}()
+	}
 }
 
 func TestVersionsAreOrderedByNumber(t *testing.T) {

@@ -46,7 +46,7 @@ func (v *Violation) Unwrap() error { return v.Cause }
 
 // Is makes every violation an ErrViolation, and one of a built-in kind that kind's error.
 func (v *Violation) Is(target error) bool {
-	return target == ErrViolation || target == kindErrors[v.Kind] && target != nil
+	return target == ErrViolation || target == kindErrors[v.Kind]
 }
 
 // IsViolation reports whether err is or wraps a violation.

@@ -59,7 +59,7 @@
 //
 // # Design
 //
-// One goroutine for each poller, because a poller is what the rules are about; an idle one costs 4 KB. A central
+// One goroutine for each poller, because a poller is what the rules are about, and an idle one costs a few kilobytes. A central
 // dispatcher with a pool would receive ahead of the invocations, which is just what MaximumConcurrency is there to
 // avoid. The rules were read in the Lambda developer guide ("Using Lambda with Amazon SQS", 2026); the form of records
 // and the reading of partial failures were recorded on AWS.

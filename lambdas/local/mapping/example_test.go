@@ -3,6 +3,7 @@ package mapping_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"example.com/arvo/lambdas/local/mapping"
@@ -13,7 +14,7 @@ import (
 type printer chan string
 
 func (p printer) Invoke(_ context.Context, name string, payload []byte, _ string) (mapping.Result, error) {
-	p <- fmt.Sprintf("%s gets %d bytes", name, len(payload))
+	p <- fmt.Sprintf("%s gets %d record", name, strings.Count(string(payload), `"messageId"`))
 	return mapping.Result{Payload: []byte("null")}, nil
 }
 
@@ -41,6 +42,6 @@ func Example() {
 	defer cancel()
 	fmt.Println("stopped:", mappings.Stop(ctx), "left:", orders.Counts().Visible+orders.Counts().InFlight)
 	// Output:
-	// handler gets 462 bytes
+	// handler gets 1 record
 	// stopped: <nil> left: 0
 }

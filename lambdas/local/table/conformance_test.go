@@ -271,6 +271,11 @@ func TestAFailedConditionShowsTheItem(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	same(t, "item", failed.Item, winner)
+	failed = nil
+	_, err = e.client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: &main, Item: key("c", "c"), ConditionExpression: aws.String("attribute_not_exists(pk)")})
+	if !errors.As(err, &failed) || failed.Item != nil {
+		t.Errorf("without being asked: %v, %v", failed.Item, err)
+	}
 
 	_, err = e.client.TransactWriteItems(t.Context(), &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
 		{Put: &types.Put{TableName: &main, Item: key("c", "other")}},
@@ -445,7 +450,7 @@ func TestPagesFollowOneAnother(t *testing.T) {
 			}
 		}
 	}
-	seen := map[string]int{}
+	seen, segments := map[string]int{}, map[int32]bool{}
 	for segment := range int32(4) {
 		p := dynamodb.NewScanPaginator(e.client, &dynamodb.ScanInput{TableName: &main, Limit: aws.Int32(3), Segment: aws.Int32(segment), TotalSegments: aws.Int32(4)})
 		for p.HasMorePages() {
@@ -454,12 +459,16 @@ func TestPagesFollowOneAnother(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, i := range out.Items {
+				segments[segment] = true
 				seen[sorts([]map[string]types.AttributeValue{i}, "pk")+"/"+sorts([]map[string]types.AttributeValue{i}, "sk")]++
 			}
 		}
 	}
 	if len(seen) != 2*n {
 		t.Errorf("a parallel scan has seen %d items, want %d", len(seen), 2*n)
+	}
+	if len(segments) < 2 { // of 24 partitions
+		t.Errorf("only segment %v has items", segments)
 	}
 	for k, times := range seen {
 		if times != 1 {

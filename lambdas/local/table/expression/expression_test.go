@@ -162,6 +162,7 @@ func TestOfSeveralMistakesTheGravestIsReported(t *testing.T) {
 		{"f(data) = :none", "Invalid function name; function: f"},
 		{"data = :none", "Attribute name is a reserved keyword; reserved keyword: data"},
 		{"a = :none AND a = a", "An expression attribute value used in expression is not defined; attribute value: :none"},
+		{":none = #none", "An expression attribute value used in expression is not defined; attribute value: :none"},
 		{"#none = :none", "An expression attribute name used in the document path is not defined; attribute name: #none"},
 	} {
 		_, err := expression.ParseTest(expression.Condition, c.text, substitutions(nil, ""))

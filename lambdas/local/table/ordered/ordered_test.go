@@ -116,6 +116,52 @@ func TestChunksSplitAndJoin(t *testing.T) {
 	}
 }
 
+// A full chunk splits well wherever the new key belongs.
+func TestAFullChunkSplitsAtEveryPlace(t *testing.T) {
+	const full = 512
+	for place := range full + 1 {
+		var m ordered.Map[int]
+		for i := range full {
+			m.Set(fmt.Sprintf("%04d", 2*i+1), i)
+		}
+		m.Set(fmt.Sprintf("%04d", 2*place), -1)
+		keys := collect(m.Ascend, "", "")
+		if len(keys) != full+1 || !slices.IsSorted(keys) || keys[place] != fmt.Sprintf("%04d", 2*place) {
+			t.Fatalf("a key at place %d: %d keys, sorted %t", place, len(keys), slices.IsSorted(keys))
+		}
+	}
+}
+
+// Emptied from either end, no chunk without entries is left behind.
+func TestAMapEmptiesFromEitherEnd(t *testing.T) {
+	const n = 2000
+	for name, place := range map[string]func(int) int{"front": func(i int) int { return i }, "back": func(i int) int { return n - 1 - i }} {
+		t.Run(name, func(t *testing.T) {
+			var m ordered.Map[int]
+			model := map[string]int{}
+			for i := range n {
+				key := fmt.Sprintf("%05d", i)
+				m.Set(key, i)
+				model[key] = i
+			}
+			for i := range n {
+				key := fmt.Sprintf("%05d", place(i))
+				m.Delete(key)
+				delete(model, key)
+				if i%97 == 0 || n-i < 20 {
+					check(t, &m, model, "", "")
+					check(t, &m, model, "00900", "01100")
+					if m.Delete("99999") || m.Delete("") {
+						t.Fatal("a key that was never there is deleted")
+					}
+				}
+			}
+			m.Set("again", 1)
+			check(t, &m, map[string]int{"again": 1}, "", "")
+		})
+	}
+}
+
 func BenchmarkSet(b *testing.B) {
 	var m ordered.Map[[4]int]
 	i := 0

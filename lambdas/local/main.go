@@ -23,7 +23,6 @@ import (
 	"time"
 
 	"example.com/arvo/lambdas/local/fault"
-	"example.com/arvo/lambdas/local/function"
 	"example.com/arvo/lambdas/local/latency"
 	"example.com/arvo/lambdas/local/stack"
 )
@@ -49,9 +48,7 @@ func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int 
 	}
 	config.Log = slog.New(slog.NewTextHandler(stderr, nil))
 	if logs {
-		config.FunctionLog = func(group string, line function.Line) {
-			fmt.Fprintln(stderr, group, line.Message)
-		}
+		config.LogLine = func(group, line string) { fmt.Fprintln(stderr, group, line) }
 	}
 
 	ctx, cancel := context.WithCancel(context.Background())
@@ -106,7 +103,7 @@ func parse(args []string, stderr io.Writer) (config stack.Config, logs bool, err
 	flags.StringVar(&config.Name, "stack-name", "arvo", "name of the stack")
 	flags.Uint64Var(&config.Seed, "seed", 1, "of everything random: latencies, faults, sampling")
 	flags.IntVar(&config.AccountConcurrency, "account-concurrency", 1000, "invocations at one time, over all functions")
-	flags.BoolVar(&logs, "logs", false, "show what the functions log")
+	flags.BoolVar(&logs, "logs", false, "show the log groups: what the functions write, and the API's access log")
 	profile := flags.String("latency", "none", "`profile` of the services' latencies: none, aws2026, or a YAML file")
 	faults := flags.String("faults", "", "`rates` of faults to inject, such as duplicate=0.05,kill=0.01,putevents=0.05,throttle=0.05,delay=500ms")
 	config.Parameters = map[string]string{}

@@ -75,8 +75,9 @@ type Config struct {
 	Seed               uint64 // of latencies, faults and sampling
 	AccountConcurrency int    // default 1000
 	Log                *slog.Logger
-	// FunctionLog, if set, sees every log line of a function.
-	FunctionLog func(group string, line function.Line)
+	// LogLine, if set, sees every line of the log groups: what functions write, and the API's access log. It must return
+	// quickly.
+	LogLine func(group, line string)
 }
 
 // A Stack is a running system.
@@ -243,7 +244,7 @@ func (s *Stack) Invocations(function string) int { return s.functions.Stats(func
 // A server is an HTTP server on loopback.
 type server struct {
 	listener net.Listener
-	http     http.Server
+	http     *http.Server // nil until it serves
 	done     chan error
 }
 
@@ -265,22 +266,18 @@ func listen(address string) (*server, error) {
 	return &server{listener: listener, done: make(chan error, 1)}, nil
 }
 
-func (s *server) serve(h http.Handler, log *slog.Logger) {
-	s.http = http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}
-	go func() { s.done <- s.http.Serve(s.listener) }()
+// serve begins to answer as h says.
+func (s *server) serve(h *http.Server, log *slog.Logger) {
+	h.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelWarn)
+	s.http = h
+	go func() { s.done <- h.Serve(s.listener) }()
 }
 
 func (s *server) url() string { return "http://" + s.listener.Addr().String() }
 
 // shutdown stops listening and waits for running requests until ctx ends; then it cuts them off.
 func (s *server) shutdown(ctx context.Context) error {
-	if s.http.Handler == nil { // never served
+	if s.http == nil {
 		return s.listener.Close()
 	}
 	err := s.http.Shutdown(ctx)

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // A system is a running stack with clients of its services.
 type system struct {
 	*stack.Stack
-	t      *testing.T
+	t      testing.TB
 	http   *http.Client
 	events *eventbridge.Client
 	queues *sqs.Client
@@ -42,7 +42,7 @@ type system struct {
 const templateFile = "../../../template.yaml"
 
 // start runs the project's own template; the stack ends with the test.
-func start(t *testing.T, c stack.Config) *system {
+func start(t testing.TB, c stack.Config) *system {
 	t.Helper()
 	c.Template = templateFile
 	c.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -144,7 +144,7 @@ func (s *system) get(subject string, wait int) (v view, ok bool) {
 }
 
 // eventually polls until ok says yes, for at most a time that only a fault takes.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -50,7 +51,10 @@ func (s *Stack) wire(c Config, binaries map[string]string) error {
 	})
 	mux.HandlePath(mapping.Path, s.mappings.Handler())
 	mux.HandlePath(mapping.Path+"/", s.mappings.Handler())
-	s.aws.serve(mux, s.log) // before the mappings: what they invoke calls back
+	// Before the mappings: what they invoke calls back.
+	s.aws.serve(&http.Server{
+		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	}, s.log)
 	if err := s.addMappings(); err != nil {
 		return err
 	}
@@ -58,7 +62,7 @@ func (s *Stack) wire(c Config, binaries map[string]string) error {
 	if err != nil {
 		return err
 	}
-	s.api.serve(api, s.log)
+	s.api.serve(api.Server(), s.log)
 	return nil
 }
 
@@ -215,7 +219,9 @@ func (s *Stack) addFunctions(c Config, draws *latency.Source, binaries map[strin
 			"AWS_ENDPOINT_URL_SQS":         s.aws.url(),
 		},
 		ColdStart: draws.Of(c.Latency.ColdStart), Throttle: fault.Chance(c.Seed, "throttle function", c.Faults.Throttle),
-		Log: c.FunctionLog,
+	}
+	if c.LogLine != nil {
+		opts.Log = func(group string, line function.Line) { c.LogLine(group, line.Message) }
 	}
 	if killed != nil {
 		after := fault.Delay(c.Seed, "kill after", 20*time.Millisecond)
@@ -279,8 +285,8 @@ func (s *Stack) addMappings() error {
 	return nil
 }
 
-// makeAPI returns the handler of the template's REST API.
-func (s *Stack) makeAPI(c Config) (http.Handler, error) {
+// makeAPI makes the template's REST API.
+func (s *Stack) makeAPI(c Config) (*gateway.Gateway, error) {
 	if len(s.graph.APIs) != 1 {
 		return nil, fmt.Errorf("stack: the template has %d APIs; one is due", len(s.graph.APIs))
 	}
@@ -292,6 +298,15 @@ func (s *Stack) makeAPI(c Config) (http.Handler, error) {
 			out, err := s.functions.Invoke(ctx, function.Request{Function: name, Payload: payload, TraceHeader: traceHeader})
 			return out.Payload, out.FunctionError, err
 		},
+	}
+	if c.LogLine != nil && a.AccessLogGroup != "" {
+		opts.AccessLog = func(record gateway.AccessRecord) {
+			line, err := json.Marshal(record)
+			if err != nil {
+				line = []byte(err.Error())
+			}
+			c.LogLine(a.AccessLogGroup, string(line))
+		}
 	}
 	for _, r := range a.Routes {
 		opts.Routes = append(opts.Routes, gateway.Route{Method: r.Method, Path: r.Path, Function: nameOf(r.FunctionARN)})

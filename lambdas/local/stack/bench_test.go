@@ -1,0 +1,249 @@
+package stack_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"example.com/arvo/lambdas/local/stack"
+)
+
+// BenchmarkIdleRequest is one client on an idle system: from the request to its completed answer.
+func BenchmarkIdleRequest(b *testing.B) {
+	s := start(b, stack.Config{})
+	s.get(s.post("com.payment.charge", charge), 10) // the environments are warm
+	times := make([]time.Duration, 0, b.N)
+	for b.Loop() {
+		began := time.Now()
+		if v, _ := s.get(s.post("com.payment.charge", charge), 10); v.Status != "completed" {
+			b.Fatalf("%+v", v)
+		}
+		times = append(times, time.Since(began))
+	}
+	slices.Sort(times)
+	b.ReportMetric(float64(times[len(times)/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(times[len(times)*99/100].Microseconds())/1000, "p99-ms")
+}
+
+// BenchmarkFlow is 64 clients, each of which sends its next request when its last one is completed. One reader asks for
+// the HEADs of all open subjects, as the load test does: completion is not read through the API.
+func BenchmarkFlow(b *testing.B) {
+	for _, batch := range []int{1, 10} {
+		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
+			s := start(b, stack.Config{Parameters: map[string]string{
+				"RequestsBatchSize": strconv.Itoa(batch), "ResponsesBatchSize": strconv.Itoa(batch),
+				"TraceSampleRate": "0", "ThrottleRate": "100000", "ThrottleBurst": "100000",
+			}})
+			reader := newHeadReader(s)
+			defer reader.stop()
+			const clients = 64
+			warm := 20 * clients
+			var wg sync.WaitGroup
+			run := func(n int) {
+				turns := make(chan struct{})
+				for range clients {
+					wg.Go(func() {
+						for range turns {
+							<-reader.completed(s.postQuick(b))
+						}
+					})
+				}
+				for range n {
+					turns <- struct{}{}
+				}
+				close(turns)
+				wg.Wait()
+			}
+			run(warm) // environments start
+			b.ResetTimer()
+			run(b.N)
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "subjects/s")
+		})
+	}
+}
+
+// postQuick is post without the decoding of all that a test looks at.
+func (s *system) postQuick(b *testing.B) (subject string) {
+	res, err := s.http.Post(s.APIURL()+"/events", "application/json", strings.NewReader(`{"type":"com.workload.simulate","data":{}}`))
+	if err != nil {
+		b.Error(err)
+		return ""
+	}
+	body, err := io.ReadAll(res.Body)
+	res.Body.Close()
+	if err != nil || res.StatusCode != http.StatusAccepted {
+		b.Errorf("%d %s %v", res.StatusCode, body, err)
+		return ""
+	}
+	_, rest, _ := bytes.Cut(body, []byte(`"subject":"`))
+	value, _, _ := bytes.Cut(rest, []byte(`"`))
+	return string(value)
+}
+
+// A headReader waits for subjects to be completed, by reading their HEADs a hundred at a time.
+type headReader struct {
+	system *system
+	mu     sync.Mutex
+	open   map[string]chan struct{}
+	done   chan struct{}
+	ended  chan struct{}
+}
+
+func newHeadReader(s *system) *headReader {
+	r := &headReader{system: s, open: map[string]chan struct{}{}, done: make(chan struct{}), ended: make(chan struct{})}
+	go r.run()
+	return r
+}
+
+func (r *headReader) stop() {
+	close(r.done)
+	<-r.ended
+}
+
+// completed returns a channel that is closed when the subject is completed.
+func (r *headReader) completed(subject string) <-chan struct{} {
+	c := make(chan struct{})
+	if subject == "" { // the error is reported
+		close(c)
+		return c
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open[subject] = c
+	return c
+}
+
+func (r *headReader) run() {
+	defer close(r.ended)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-r.done:
+			return
+		}
+		r.mu.Lock()
+		subjects := make([]string, 0, 100)
+		for subject := range r.open {
+			if len(subjects) < 100 {
+				subjects = append(subjects, subject)
+			}
+		}
+		r.mu.Unlock()
+		if len(subjects) > 0 {
+			r.read(subjects)
+		}
+	}
+}
+
+func (r *headReader) read(subjects []string) {
+	var body bytes.Buffer
+	fmt.Fprintf(&body, `{"RequestItems":{%q:{"ConsistentRead":true,"ProjectionExpression":"pk,completedAt","Keys":[`, r.system.Output("ResponseTable"))
+	for i, subject := range subjects {
+		if i > 0 {
+			body.WriteByte(',')
+		}
+		fmt.Fprintf(&body, `{"pk":{"S":%q},"sk":{"S":"HEAD"}}`, subject)
+	}
+	body.WriteString(`]}}}`)
+	req, err := http.NewRequest("POST", r.system.AWSURL(), &body)
+	if err != nil {
+		r.system.t.Error(err)
+		return
+	}
+	req.Header.Set("X-Amz-Target", "DynamoDB_20120810.BatchGetItem")
+	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	res, err := r.system.http.Do(req)
+	if err != nil {
+		r.system.t.Error(err)
+		return
+	}
+	defer res.Body.Close()
+	var out struct {
+		Responses map[string][]struct {
+			PK          struct{ S string } `json:"pk"`
+			CompletedAt struct{ N string } `json:"completedAt"`
+		}
+	}
+	if err := json.NewDecoder(res.Body).Decode(&out); err != nil {
+		r.system.t.Error(err)
+		return
+	}
+	for _, heads := range out.Responses {
+		for _, head := range heads {
+			if head.CompletedAt.N == "" {
+				continue
+			}
+			r.mu.Lock()
+			if c := r.open[head.PK.S]; c != nil {
+				close(c)
+				delete(r.open, head.PK.S)
+			}
+			r.mu.Unlock()
+		}
+	}
+}
+
+// BenchmarkQueueToLambda empties a queue that was filled while its mapping was off: batch 1, 50 ms of work, C invocations
+// at a time. ratio is the measured rate over C / 0.05 s.
+func BenchmarkQueueToLambda(b *testing.B) {
+	for _, concurrency := range []int{2, 10, 40} {
+		b.Run(fmt.Sprintf("C=%d", concurrency), func(b *testing.B) {
+			s := start(b, stack.Config{Parameters: map[string]string{
+				"RequestsBatchSize": "1", "RequestsConcurrency": strconv.Itoa(concurrency), "TraceSampleRate": "0",
+			}})
+			mappings := lambda.New(lambda.Options{Region: stack.Region, BaseEndpoint: aws.String(s.AWSURL()), Credentials: s.queues.Options().Credentials, HTTPClient: s.http})
+			enable := func(on bool) {
+				_, err := mappings.UpdateEventSourceMapping(b.Context(), &lambda.UpdateEventSourceMappingInput{UUID: aws.String(s.Output("RequestsMappingId")), Enabled: aws.Bool(on)})
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			seconds := 4
+			n := concurrency * 20 * seconds
+			fill := func(prefix string, n int) {
+				for first := 0; first < n; first += 10 {
+					in := &sqs.SendMessageBatchInput{QueueUrl: aws.String(s.Output("RequestsQueueUrl"))}
+					for i := first; i < min(first+10, n); i++ {
+						id := fmt.Sprint(prefix, i)
+						in.Entries = append(in.Entries, sqstypes.SendMessageBatchRequestEntry{
+							Id:          aws.String(fmt.Sprint(i - first)),
+							MessageBody: aws.String(`{"id":"` + id + `","time":"2026-11-23T07:00:00Z","detail":` + event(id, id, "com.workload.simulate", "com.workload.simulate", `{"sleep_ms":50}`) + `}`),
+						})
+					}
+					if out, err := s.queues.SendMessageBatch(b.Context(), in); err != nil || len(out.Failed) > 0 {
+						b.Fatal(out, err)
+					}
+				}
+			}
+			fill("warm", 2*concurrency)
+			eventually(b, "the environments are warm", func() bool { return s.depth("RequestsQueueUrl") == 0 })
+			var measured time.Duration
+			for i := range b.N {
+				enable(false)
+				fill(fmt.Sprint("m", i, "-"), n)
+				began := time.Now()
+				enable(true)
+				eventually(b, "the queue is empty", func() bool { return s.depth("RequestsQueueUrl") == 0 })
+				measured += time.Since(began)
+			}
+			rate := float64(n*b.N) / measured.Seconds()
+			b.ReportMetric(rate, "msg/s")
+			b.ReportMetric(rate/(float64(concurrency)/0.05), "ratio")
+		})
+	}
+}

@@ -15,10 +15,11 @@ import (
 // A Contract is what a handler promises: the type of event it accepts, the types it emits, and what their data looks
 // like, in one or more versions. It is immutable and safe for concurrent use.
 type Contract struct {
-	spec     ContractSpec
-	versions map[string]*Version
-	sorted   []string // ascending
-	progress map[string]bool
+	spec         ContractSpec
+	orchestrator bool
+	versions     map[string]*Version
+	sorted       []string // ascending
+	progress     map[string]bool
 }
 
 // A ContractSpec is what NewContract is told.
@@ -174,7 +175,7 @@ func NewOrchestratorContract(spec OrchestratorSpec) (*Contract, error) {
 	c := ContractSpec{
 		URI: spec.URI, Type: typ, Description: spec.Description, Domain: spec.Domain,
 		Metadata: withMetadata(spec.Metadata, map[string]any{
-			"contractType": orchestratorKind, "rootType": spec.Name, "initEventType": typ, "completeEventType": typ + ".done",
+			"contractType": "ArvoOrchestratorContract", "rootType": spec.Name, "initEventType": typ, "completeEventType": typ + ".done",
 		}),
 		Versions: make(map[string]VersionSpec),
 	}
@@ -188,10 +189,13 @@ func NewOrchestratorContract(spec OrchestratorSpec) (*Contract, error) {
 		}
 		c.Versions[number] = VersionSpec{Accepts: SchemaJSON(doc), Emits: map[string]Schema{typ + ".done": v.Complete}}
 	}
-	return newContract(c)
+	made, err := newContract(c)
+	if err != nil {
+		return nil, err
+	}
+	made.orchestrator = true
+	return made, nil
 }
-
-const orchestratorKind = "ArvoOrchestratorContract"
 
 func withMetadata(given, added map[string]any) map[string]any {
 	m := make(map[string]any, len(given)+len(added))
@@ -262,7 +266,7 @@ func (c *Contract) Metadata() map[string]any { return withMetadata(c.spec.Metada
 func (c *Contract) SystemErrorType() string { return "sys." + c.spec.Type + ".error" }
 
 // IsOrchestrator reports whether NewOrchestratorContract made the contract.
-func (c *Contract) IsOrchestrator() bool { return c.spec.Metadata["contractType"] == orchestratorKind }
+func (c *Contract) IsOrchestrator() bool { return c.orchestrator }
 
 // Versions lists the version numbers in ascending order.
 func (c *Contract) Versions() []string { return slices.Clone(c.sorted) }

@@ -675,7 +675,7 @@ func (r *run) object(n *node, i, depth int) (int, error) {
 		case seen.has(p):
 		case property.required:
 			r.failAt(property.name, "invalid_type", "Required")
-		case property.filling != nil && r.mode == Clean && r.muted == 0:
+		case property.filling != nil && r.mode == Clean:
 			text := make([]byte, 0, len(property.name)+len(property.filling)+4)
 			if kept {
 				text = append(text, ',')

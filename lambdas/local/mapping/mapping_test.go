@@ -207,12 +207,12 @@ func TestThroughput(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := setUp(t, mapping.Ramp{}, func(c *mapping.Config) { c.BatchSize, c.MaxConcurrency = 1, concurrency })
 				b.function.handle = takes(work)
-				const seconds = 10
+				const seconds = 3
 				want := int(seconds * time.Second / work * time.Duration(concurrency))
 				b.send(numbers(want + concurrency)...)
 				b.start()
 				pass(seconds*time.Second - time.Nanosecond)
-				// Those that end with the tenth second are running still.
+				// Those that end with the last second are running still.
 				if done := int(b.queue.Counts().Deleted); done != want-concurrency {
 					t.Fatalf("%d completed before %d s are over, want %d", done, seconds, want-concurrency)
 				}
@@ -262,8 +262,8 @@ func TestWithoutRampConcurrencyGrowsAtOnce(t *testing.T) {
 func TestRamp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setUp(t, mapping.AWS2026, func(c *mapping.Config) { c.BatchSize = 1 })
-		b.function.handle = takes(20 * time.Second)
-		b.send(numbers(12_000)...)
+		b.function.handle = takes(40 * time.Second)
+		b.send(numbers(7_000)...)
 		b.start()
 		for second := range 300 {
 			synctest.Wait()

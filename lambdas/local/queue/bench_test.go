@@ -168,9 +168,9 @@ func TestAnEmptyQueueHoldsNoMemory(t *testing.T) {
 		runtime.KeepAlive(q)
 		return max(after, before) - before
 	}
-	few, many := held(10_000), held(200_000)
-	t.Logf("held after 10,000 messages: %d KiB, after 200,000: %d KiB", few>>10, many>>10)
+	few, many := held(2_000), held(50_000)
+	t.Logf("held after 2,000 messages: %d KiB, after 50,000: %d KiB", few>>10, many>>10)
 	if many > few+256<<10 {
-		t.Fatalf("an empty queue holds %d KiB after 200,000 messages, %d KiB after 10,000", many>>10, few>>10)
+		t.Fatalf("an empty queue holds %d KiB after 50,000 messages, %d KiB after 2,000", many>>10, few>>10)
 	}
 }

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
 	"time"
 
 	"example.com/arvo/lambdas/arvo"
@@ -19,31 +22,66 @@ type api struct {
 	responses *store.Responses
 	publisher *broker.Publisher
 	region    string
-	flight    time.Duration
+	flight    time.Duration // how long a request may be in flight: a little longer than an invocation may last
+	routes    map[string]route
 }
 
-func (a *api) routes() http.Handler {
-	mux := http.NewServeMux()
-	for path, methods := range map[string]map[string]http.HandlerFunc{
-		"/events":             {http.MethodPost: a.postEvents},
-		"/subjects":           {http.MethodGet: a.getSubjectByQuery},
-		"/subjects/{subject}": {http.MethodGet: a.getSubjectByPath},
-		"/contracts":          {http.MethodGet: a.getContracts},
-		"/openapi.json":       {http.MethodGet: a.getOpenAPI},
-		"/healthz":            {http.MethodGet: a.getHealth},
-	} {
-		for method, handler := range methods {
-			mux.HandleFunc(method+" "+path, handler)
-			mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Allow", method)
-				a.fail(w, r, newProblem(http.StatusMethodNotAllowed, "method", "The method is not allowed", path+" takes "+method))
-			})
-		}
+// A route is what is at a path, and the one method that it takes.
+type route struct {
+	method string
+	serve  http.HandlerFunc
+}
+
+// newAPI completes an api with its routes.
+func newAPI(a api) *api {
+	a.routes = map[string]route{
+		"/events":             {http.MethodPost, a.postEvents},
+		"/subjects":           {http.MethodGet, a.getSubjectByQuery},
+		"/subjects/{subject}": {http.MethodGet, a.getSubjectByPath},
+		"/contracts":          {http.MethodGet, a.getContracts},
+		"/openapi.json":       {http.MethodGet, a.getOpenAPI},
+		"/healthz":            {http.MethodGet, a.getHealth},
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+	return &a
+}
+
+// ServeHTTP routes a request by its path, taken literally: an [http.ServeMux] would redirect "//x", past the stage. A
+// handler that panics fails its request alone.
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		if p := recover(); p != nil {
+			slog.ErrorContext(r.Context(), "request panicked", "method", r.Method, "stack", string(debug.Stack()))
+			a.fail(w, r, newProblem(http.StatusInternalServerError, "defect", "The request met a defect", "it is in the log"))
+		}
+	}()
+	at := r.URL.EscapedPath()
+	if value, ok := strings.CutPrefix(at, "/subjects/"); ok && value != "" && !strings.Contains(value, "/") {
+		subject, err := url.PathUnescape(value)
+		if err != nil { // EscapedPath is valid
+			subject = value
+		}
+		r.SetPathValue("subject", subject)
+		at = "/subjects/{subject}"
+	}
+	to, ok := a.routes[at]
+	if !ok {
 		a.fail(w, r, newProblem(http.StatusNotFound, "unknown-path", "There is nothing here", "see GET /openapi.json"))
-	})
-	return mux
+		return
+	}
+	allow := to.method + ", " + http.MethodOptions
+	if to.method == http.MethodGet {
+		allow = http.MethodGet + ", " + http.MethodHead + ", " + http.MethodOptions
+	}
+	switch {
+	case r.Method == to.method || r.Method == http.MethodHead && to.method == http.MethodGet: // the gateway drops a HEAD's body
+		to.serve(w, r)
+	case r.Method == http.MethodOptions:
+		w.Header().Set("Allow", allow)
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		w.Header().Set("Allow", allow)
+		a.fail(w, r, newProblem(http.StatusMethodNotAllowed, "method", "The method is not allowed", at+" takes "+to.method))
+	}
 }
 
 func (a *api) getHealth(w http.ResponseWriter, r *http.Request) {

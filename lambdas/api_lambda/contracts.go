@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -43,7 +44,7 @@ func (a *api) getOpenAPI(w http.ResponseWriter, r *http.Request) {
 				a.fail(w, r, err)
 				return
 			}
-			data, _ := version.Schema(c.Type())
+			data, _ := version.Schema(c.Type()) // every version has it
 			name := c.Type() + "." + number
 			schemas[name] = object{
 				"type": "object", "title": name, "description": c.Description(),
@@ -66,6 +67,7 @@ func (a *api) getOpenAPI(w http.ResponseWriter, r *http.Request) {
 			"title": "Arvo on AWS Lambda", "version": "1.0.0",
 			"description": "Put a request on the bus, read the responses on its subject.",
 		},
+		"servers":    []any{object{"url": cmp.Or(stageOf(r.Context()), "/")}},
 		"paths":      paths,
 		"components": object{"schemas": schemas},
 	})
@@ -100,8 +102,9 @@ var paths = object{
 		"parameters": append([]any{object{"name": "subject", "in": "query", "required": true, "schema": object{"type": "string"}, "description": "percent-encoded"}}, readParameters...),
 		"responses":  readResponses,
 	}},
-	"/contracts": object{"get": object{"summary": "What is hosted, as JSON Schema", "responses": object{"200": object{"description": "The contracts"}}}},
-	"/healthz":   object{"get": object{"summary": "Whether the API answers", "responses": object{"200": object{"description": "It does"}}}},
+	"/contracts":    object{"get": object{"summary": "What is hosted, as JSON Schema", "responses": object{"200": object{"description": "The contracts"}}}},
+	"/openapi.json": object{"get": object{"summary": "This document", "responses": object{"200": object{"description": "It"}}}},
+	"/healthz":      object{"get": object{"summary": "Whether the API answers", "responses": object{"200": object{"description": "It does"}}}},
 }
 
 var readParameters = []any{

@@ -10,9 +10,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
-	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -94,9 +95,11 @@ func (a *api) postEvents(w http.ResponseWriter, r *http.Request) {
 	}
 	if key != "" {
 		// Whatever became of it, a retry need not wait. If this fails, it waits for the flight to end.
-		if err := a.responses.Landed(ctx, key); err != nil {
+		landing, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerMargin/2)
+		if err := a.responses.Landed(landing, key); err != nil {
 			slog.WarnContext(ctx, "an idempotency key stays in flight", "error", err)
 		}
+		cancel()
 	}
 	if err != nil {
 		a.fail(w, r, unavailable(ctx, err))
@@ -163,9 +166,12 @@ func orLatest(version string) string {
 
 // clip bounds what of a client's text comes back in a message.
 func clip(s string) string {
-	const most = 100
+	most := 100
 	if len(s) <= most {
 		return s
+	}
+	for !utf8.RuneStart(s[most]) {
+		most--
 	}
 	return s[:most] + "…"
 }
@@ -187,7 +193,8 @@ func readEnvelope(body []byte) (envelope, error) {
 		return envelope{}, notJSON(`it must be an object, {"type": ..., "data": {...}}`)
 	}
 	var in envelope
-	for name, raw := range members {
+	for _, name := range slices.Sorted(maps.Keys(members)) { // of several faults, always the same is told
+		raw := members[name]
 		var err error
 		switch name {
 		case "type":
@@ -199,7 +206,7 @@ func readEnvelope(body []byte) (envelope, error) {
 		case "accesscontrol":
 			err = nullable(raw, &in.AccessControl)
 		default:
-			return envelope{}, wrongField("/"+clip(name), "no such member; there are type, data, version and accesscontrol")
+			return envelope{}, wrongField(pointer([]string{clip(name)}), "no such member; there are type, data, version and accesscontrol")
 		}
 		if err != nil {
 			return envelope{}, wrongField("/"+name, "it must be a string")
@@ -226,6 +233,7 @@ func nullable(raw json.RawMessage, into *string) error {
 // checkJSON refuses what encoding/json lets pass: keys that come twice, and nesting beyond maxDepth.
 func checkJSON(body []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber() // one too large for a float64 is the contract's business
 	type level struct {
 		keys map[string]bool // nil in an array
 		key  bool            // the next token is a key
@@ -307,6 +315,3 @@ func unavailable(ctx context.Context, err error) error {
 	p.retryAfter = "1"
 	return p
 }
-
-// flightOf is how long a request may be in flight: as long as an invocation may last.
-func flightOf(timeout time.Duration) time.Duration { return timeout + time.Second }

@@ -66,9 +66,9 @@ func main() {
 // setup makes the function from its environment.
 func setup(ctx context.Context, getenv func(string) string) (lambda.Handler, error) {
 	bus, table := getenv("BUS_NAME"), getenv("RESPONSE_TABLE")
-	for name, value := range map[string]string{"BUS_NAME": bus, "RESPONSE_TABLE": table} {
-		if value == "" {
-			return nil, fmt.Errorf("%s is not set", name)
+	for _, v := range []struct{ name, value string }{{"BUS_NAME", bus}, {"RESPONSE_TABLE", table}} {
+		if v.value == "" {
+			return nil, fmt.Errorf("%s is not set", v.name)
 		}
 	}
 	cfg, err := config.LoadDefaultConfig(ctx)
@@ -85,14 +85,14 @@ func newFunction(list []*arvo.Contract, responses *store.Responses, publisher *b
 	for _, c := range list {
 		contracts[c.Type()] = c
 	}
-	a := &api{contracts: contracts, responses: responses, publisher: publisher, region: region, flight: flightOf(timeout)}
+	a := newAPI(api{contracts: contracts, responses: responses, publisher: publisher, region: region, flight: timeout + time.Second})
 	emitters, err := emittersOf(contracts)
 	if err != nil {
 		return nil, err
 	}
-	s := &sink{responses: responses, emitters: emitters}
+	s := sink{responses: responses, emitters: emitters}
 	return &function{
-		api:  a.routes(),
+		api:  a,
 		sink: broker.NewConsumer(broker.ConsumerConfig{Queue: queue, Handle: s.record}),
 	}, nil
 }
@@ -107,35 +107,24 @@ var _ lambda.Handler = (*function)(nil)
 
 // Invoke implements [lambda.Handler].
 func (f *function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	var kind struct {
-		Records    json.RawMessage `json:"Records"`
-		HTTPMethod string          `json:"httpMethod"`
+	var in struct {
+		proxyRequest
+		events.SQSEvent
 	}
-	if err := json.Unmarshal(payload, &kind); err != nil {
-		return nil, fmt.Errorf("api_lambda: the invocation is no JSON object: %w", err)
+	if err := json.Unmarshal(payload, &in); err != nil {
+		return nil, fmt.Errorf("api_lambda: the invocation is neither a REST API request nor an SQS batch: %w", err)
 	}
 	switch {
-	case kind.Records != nil:
-		var batch events.SQSEvent
-		if err := json.Unmarshal(payload, &batch); err != nil {
-			return nil, fmt.Errorf("api_lambda: the invocation is no SQS batch: %w", err)
+	case in.Records != nil:
+		out, err := f.sink.Batch(ctx, in.SQSEvent)
+		if err != nil {
+			return nil, err
 		}
-		return answer(f.sink.Batch(ctx, batch))
-	case kind.HTTPMethod != "":
-		var request events.APIGatewayProxyRequest
-		if err := json.Unmarshal(payload, &request); err != nil {
-			return nil, fmt.Errorf("api_lambda: the invocation is no REST API request: %w", err)
-		}
-		return answer(serveProxy(ctx, f.api, request))
+		return json.Marshal(out)
+	case in.HTTPMethod != "":
+		return serveProxy(ctx, f.api, in.proxyRequest)
 	}
 	return nil, errors.New("api_lambda: the invocation is neither a REST API request nor an SQS batch")
-}
-
-func answer[T any](out T, err error) ([]byte, error) {
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(out)
 }
 
 // traceHeader is the X-Ray header of the invocation, which aws-lambda-go keeps in its context.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"strings"
 
 	"example.com/arvo/lambdas/arvo"
 )
@@ -57,14 +56,7 @@ func breaksContract(title, prefix string, issues []arvo.Issue) *problem {
 }
 
 // pointer writes a path as a JSON Pointer.
-func pointer(path []string) string {
-	var b strings.Builder
-	for _, step := range path {
-		b.WriteByte('/')
-		b.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(step))
-	}
-	return b.String()
-}
+func pointer(path []string) string { return arvo.Issue{Path: path}.Pointer() }
 
 // wrongField is a body of which one member is wrong.
 func wrongField(path, reason string) *problem {

@@ -45,7 +45,7 @@ func emittersOf(contracts map[string]*arvo.Contract) (map[string]emitter, error)
 }
 
 // record keeps one delivery. A duplicate is success.
-func (s *sink) record(ctx context.Context, d broker.Delivery) error {
+func (s sink) record(ctx context.Context, d broker.Delivery) error {
 	ev := d.Event
 	if ev.To != thinAPI {
 		return &arvo.Violation{Kind: arvo.KindConfig, Message: "an event that is not addressed to " + thinAPI + " came to its queue"}

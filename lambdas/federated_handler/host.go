@@ -66,12 +66,15 @@ func (r router) handle(ctx context.Context, d broker.Delivery) error {
 		return err
 	}
 	for i, ev := range out {
-		if ev.To != thinAPI {
-			continue
+		if ev.Traceparent == "" { // the trace goes on, also where nobody makes spans
+			ev = ev.WithTrace(d.Event.Traceparent, d.Event.Tracestate)
 		}
-		if out[i], err = ev.WithExtension("receivedat", d.ReceivedAt.UnixMilli()); err != nil {
-			return err
+		if ev.To == thinAPI {
+			if ev, err = ev.WithExtension("receivedat", d.ReceivedAt.UnixMilli()); err != nil {
+				return err
+			}
 		}
+		out[i] = ev
 	}
 	return r.publisher.Publish(ctx, out...)
 }

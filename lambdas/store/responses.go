@@ -48,8 +48,12 @@ var (
 // Retention is how long a subject, its responses and its key are kept: as long as X-Ray keeps its trace.
 const Retention = 30 * 24 * time.Hour
 
-// maxPage is how many bytes of events one page of [Responses.Events] holds: below the 6 MB that a Lambda may answer.
+// maxPage is how many bytes of events one page of [Responses.Events] holds, as they stand in the JSON string that a Lambda
+// answers: below the 6 MB that it may.
 const maxPage = 4 << 20
+
+// maxSortKey is how long a sort key may be, in bytes.
+const maxSortKey = 1024
 
 // Responses keeps what was asked and what was answered on a subject. It may be used by many goroutines.
 type Responses struct {
@@ -119,10 +123,12 @@ func (r *Responses) Accept(ctx context.Context, req Request) (Head, error) {
 		"subject": text(req.Event.Subject), "bodyHash": text(req.BodyHash),
 		"flightUntil": number(now.Add(req.Flight).UnixMilli()), "expiresAt": number(now.Add(Retention).Unix()),
 	}
+	// An expired key counts as gone: DynamoDB takes its time to delete it.
+	free, expired := absent+" OR expiresAt <= :now", item{":now": number(now.Unix())}
 	var old item
 	err = retryContention(ctx, func() error {
 		_, err := r.client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
-			{Put: &types.Put{TableName: &r.table, Item: key, ConditionExpression: aws.String(absent), ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld}},
+			{Put: &types.Put{TableName: &r.table, Item: key, ConditionExpression: &free, ExpressionAttributeValues: expired, ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld}},
 			{Put: &types.Put{TableName: &r.table, Item: head, ConditionExpression: aws.String(absent)}},
 		}})
 		var cancelled *types.TransactionCanceledException
@@ -299,7 +305,7 @@ func (r *Responses) Events(ctx context.Context, subject, after string) (evs []ar
 	}
 	if after != "" {
 		sk, err := base64.RawURLEncoding.DecodeString(after)
-		if err != nil || !strings.HasPrefix(string(sk), "EVENT#") {
+		if err != nil || !strings.HasPrefix(string(sk), "EVENT#") || len(sk) > maxSortKey {
 			return nil, "", ErrCursor
 		}
 		in.ExclusiveStartKey = item{"pk": text(subject), "sk": text(string(sk))}
@@ -309,32 +315,32 @@ func (r *Responses) Events(ctx context.Context, subject, after string) (evs []ar
 		event arvo.Event
 	}
 	var page []stored
-	size := 0
-	for {
+	size, last := 0, "" // of the page: its bytes, the sort key of its last event
+	for next == "" {
 		out, err := r.client.Query(ctx, in)
 		if err != nil {
 			return nil, "", fmt.Errorf("store: events: %w", err)
 		}
-		for i, it := range out.Items {
+		for _, it := range out.Items {
 			it := item(it)
 			event := it.text("event")
-			if size+len(event) > maxPage && size > 0 {
-				next = base64.RawURLEncoding.EncodeToString([]byte(item(out.Items[i-1]).text("sk")))
+			more := quoted(event) + len(subject)
+			if size+more > maxPage && last != "" {
+				next = cursorOf(last)
 				break
 			}
-			size += len(event) + len(subject)
 			ev, err := restore(event, subject)
 			if err != nil {
 				return nil, "", fmt.Errorf("store: events: %s: %w", it.text("sk"), err)
 			}
 			page = append(page, stored{it.number("storedAt"), ev})
+			size, last = size+more, it.text("sk")
 		}
-		if next != "" || out.LastEvaluatedKey == nil {
+		if out.LastEvaluatedKey == nil {
 			break
 		}
-		if size > maxPage-1<<20 { // another query may answer 1 MB
-			next = base64.RawURLEncoding.EncodeToString([]byte(item(out.LastEvaluatedKey).text("sk")))
-			break
+		if size > maxPage-1<<20 && last != "" { // another query would answer 1 MB, most of it for nothing
+			next = cursorOf(last)
 		}
 		in.ExclusiveStartKey = out.LastEvaluatedKey
 	}
@@ -344,6 +350,14 @@ func (r *Responses) Events(ctx context.Context, subject, after string) (evs []ar
 		evs[i] = s.event
 	}
 	return evs, next, nil
+}
+
+func cursorOf(sortKey string) string { return base64.RawURLEncoding.EncodeToString([]byte(sortKey)) }
+
+// quoted is the length of an event's JSON within a JSON string, where a quote and a backslash take two bytes, and U+2028
+// and U+2029 (E2 80 A8, E2 80 A9) six. Never too little.
+func quoted(event string) int {
+	return len(event) + strings.Count(event, `"`) + strings.Count(event, `\\`) + 3*strings.Count(event, "\xe2\x80")
 }
 
 // ErrCursor says that a cursor did not come from [Responses.Events].

@@ -2,8 +2,8 @@
 //
 // When it says "ready", the REST API answers on -api and the AWS services on -aws, for the aws CLI and any SDK:
 //
-//	export AWS_ENDPOINT_URL=http://127.0.0.1:4566 AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
-//	aws sqs list-queues
+//	export AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
+//	aws --endpoint-url http://127.0.0.1:4566 sqs list-queues
 //
 // Ctrl-C refuses new requests, lets accepted ones run to their end and exits 0; a second Ctrl-C leaves at once. See
 // package stack for how it works and what differs from AWS.

@@ -331,7 +331,7 @@ func TestNothingAcceptedIsLostUnderFaults(t *testing.T) {
 	// What a killed invocation had received comes back after the visibility timeout: three minutes are too long here.
 	s.set("RequestsQueueUrl", "VisibilityTimeout", "3")
 	s.set("ResponsesQueueUrl", "VisibilityTimeout", "3")
-	const n = 300
+	const n = 150
 	var all []accepted
 	work := make(chan int)
 	results := make(chan accepted)

@@ -277,8 +277,9 @@ func checkJSON(body []byte) error {
 			return fmt.Errorf("at byte %d: it is nested deeper than %d levels", dec.InputOffset(), maxDepth)
 		}
 		if len(levels) == 0 {
+			end := dec.InputOffset()
 			if _, err := dec.Token(); err != io.EOF {
-				return fmt.Errorf("at byte %d: something follows the value", dec.InputOffset())
+				return fmt.Errorf("at byte %d: something follows the value", end)
 			}
 			return nil
 		}

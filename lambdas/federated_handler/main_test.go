@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"go.uber.org/goleak"
+
+	"example.com/arvo/lambdas/arvo"
+	"example.com/arvo/lambdas/broker"
+	"example.com/arvo/lambdas/local/table"
+	"example.com/arvo/lambdas/local/wire"
+	"example.com/arvo/lambdas/store"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const effectTable = "arvo-effects"
+
+// openEffects returns the effects on an empty table on this machine, as template.yaml declares EffectTable.
+func openEffects(t testing.TB) *store.Effects {
+	t.Helper()
+	service := table.New(table.Options{Region: "us-east-1", Account: "000000000000"})
+	err := service.Create(table.Schema{
+		Name: effectTable, Key: table.Key{Hash: "pk"}, Attributes: map[string]string{"pk": "S"}, TTLAttribute: "expiresAt",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := new(wire.Mux)
+	mux.Handle(service.Wire())
+	server := httptest.NewServer(mux)
+	t.Cleanup(func() { server.Close(); service.Close() })
+	client := dynamodb.New(dynamodb.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), HTTPClient: server.Client(),
+		Credentials: credentials.NewStaticCredentialsProvider("any", "any", ""),
+	})
+	return store.NewEffects(client, effectTable, time.Now)
+}
+
+// A bus takes events like EventBridge, or fails.
+type bus struct {
+	mu        sync.Mutex
+	published []arvo.Event
+	fail      error
+}
+
+func (b *bus) PutEvents(_ context.Context, in *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.fail != nil {
+		return nil, b.fail
+	}
+	out := new(eventbridge.PutEventsOutput)
+	for _, e := range in.Entries {
+		ev, err := arvo.Parse([]byte(*e.Detail))
+		if err != nil {
+			return nil, fmt.Errorf("what was put on the bus is no event: %w", err)
+		}
+		b.published = append(b.published, ev)
+		out.Entries = append(out.Entries, types.PutEventsResultEntry{EventId: aws.String("envelope")})
+	}
+	return out, nil
+}
+
+// take returns what was published since it was called last.
+func (b *bus) take() []arvo.Event {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	evs := b.published
+	b.published = nil
+	return evs
+}
+
+// noQueue cannot say when failed messages come back; that they failed does not depend on it.
+type noQueue struct{}
+
+func (noQueue) GetQueueUrl(context.Context, *sqs.GetQueueUrlInput, ...func(*sqs.Options)) (*sqs.GetQueueUrlOutput, error) {
+	return nil, errors.New("no queue")
+}
+
+func (noQueue) ChangeMessageVisibilityBatch(context.Context, *sqs.ChangeMessageVisibilityBatchInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityBatchOutput, error) {
+	return nil, errors.New("no queue")
+}
+
+// A deployment is the function with its table and its bus; log is what it has logged.
+type deployment struct {
+	*broker.Consumer
+	bus *bus
+	log *strings.Builder
+}
+
+func deploy(t testing.TB, handlers map[string]arvo.Handler) deployment {
+	t.Helper()
+	if handlers == nil {
+		var err error
+		if handlers, err = host("all", sandbox{openEffects(t)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := deployment{bus: new(bus), log: new(strings.Builder)}
+	publisher := broker.NewPublisher(broker.PublisherConfig{Client: d.bus, Bus: "arvo"})
+	d.Consumer = broker.NewConsumer(broker.ConsumerConfig{
+		Queue: noQueue{}, Handle: router{handlers: handlers, publisher: publisher}.handle,
+		Log: slog.New(slog.NewJSONHandler(d.log, nil)),
+	})
+	return d
+}
+
+const traceparent = "00-65647c1a2b3c4d5e6f708192a3b4c5d6-53995c3f42cd8ad8-01"
+
+// request is an event as api_lambda puts it on the bus.
+func request(t testing.TB, typ, id, data string) arvo.Event {
+	t.Helper()
+	ev, err := arvo.Parse(fmt.Appendf(nil, `{"id":%q,"source":"api.thin.lambda","specversion":"1.0","type":%q,"subject":"order-1","datacontenttype":"application/cloudevents+json;charset=UTF-8;profile=arvo","dataschema":null,"data":%s,"time":"2026-11-23T07:00:00.123+00:00","to":%q,"accesscontrol":null,"redirectto":null,"executionunits":null,"traceparent":%q,"tracestate":"vendor=1","parentid":null,"domain":null}`, id, typ, data, typ, traceparent))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ev
+}
+
+func charge(t testing.TB, id string) arvo.Event {
+	return request(t, "com.payment.charge", id, `{"order_id":"o-1","amount":1999,"currency":"EUR","method":"pm_ok"}`)
+}
+
+// message is an event as the requests queue hands it out.
+func message(t testing.TB, id string, ev arvo.Event) events.SQSMessage {
+	t.Helper()
+	detail, err := ev.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return events.SQSMessage{
+		MessageId: id, ReceiptHandle: "handle-" + id,
+		Body: fmt.Sprintf(`{"version":"0","id":"7bf73129-1428-4cd3-a780-95db273d1602","detail-type":%q,"source":%q,"account":"123456789012","time":"2026-11-23T07:00:00Z","region":"eu-central-1","resources":[],"detail":%s}`,
+			ev.Type, ev.Source, detail),
+		Attributes:  map[string]string{"ApproximateReceiveCount": "1", "SentTimestamp": "1795417200245", "SenderId": "AIDAIENQZJOLO23YVJ4VO", "ApproximateFirstReceiveTimestamp": "1795417200250"},
+		EventSource: "aws:sqs", EventSourceARN: "arn:aws:sqs:eu-central-1:123456789012:arvo-requests", AWSRegion: "eu-central-1",
+	}
+}
+
+// deliver delivers one event; failed tells that the queue is to deliver it again.
+func (d deployment) deliver(t testing.TB, ev arvo.Event) (published []arvo.Event, failed bool) {
+	t.Helper()
+	out, err := d.Batch(t.Context(), events.SQSEvent{Records: []events.SQSMessage{message(t, "m", ev)}})
+	if err != nil {
+		t.Fatalf("a batch must never fail as a whole: %v", err)
+	}
+	return d.bus.take(), len(out.BatchItemFailures) > 0
+}
+
+func TestSetup(t *testing.T) {
+	good := map[string]string{"BUS_NAME": "arvo", "EFFECT_TABLE": "effects"}
+	for _, c := range []struct {
+		name, variable, value string
+		want                  string // in the error; "" for none
+	}{
+		{"what must be there is enough", "", "", ""},
+		{"without a bus", "BUS_NAME", "", "BUS_NAME is not set"},
+		{"without a table", "EFFECT_TABLE", "", "EFFECT_TABLE is not set"},
+		{"with one subject at a time", "BATCH_PARALLELISM", "1", ""},
+		{"with no subject at a time", "BATCH_PARALLELISM", "0", `BATCH_PARALLELISM is "0"; a whole number from 1 is due`},
+		{"with a parallelism that is no number", "BATCH_PARALLELISM", "ten", `BATCH_PARALLELISM is "ten"; a whole number from 1 is due`},
+		{"with a service that there is", "HOSTED", "com.payment.charge", ""},
+		{"with a service that there is not", "HOSTED", "com.payment.chagre", `HOSTED names "com.payment.chagre"; there are com.inventory.release, `},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			consumer, err := setup(t.Context(), func(name string) string {
+				if name == c.variable {
+					return c.value
+				}
+				return good[name]
+			})
+			if c.want == "" && (err != nil || consumer == nil) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}

@@ -174,16 +174,18 @@ func parseSubject(subject string) (Subject, error) {
 }
 
 // read takes over what the object at position at says, the member called object or "" for the whole content, and returns
-// the position behind it.
+// the position behind it. s.Content is text.
 func (s *Subject) read(text []byte, object string, at int) (int, error) {
 	if kind := jsontext.KindAt(text, at); kind != jsontext.Object && kind != jsontext.Invalid {
 		return at, fmt.Errorf("%s: expected object, received %s", cmp.Or(object, "content"), kind)
 	}
 	m, err := jsontext.OpenObject(text, at, 0)
 	for err == nil && m.Next() {
-		var key string
-		if key, err = m.Key(); err != nil {
-			break
+		key := s.Content[m.Start+1 : m.KeyEnd-1]
+		if m.Escaped {
+			if key, err = m.Key(); err != nil {
+				break
+			}
 		}
 		var field *string
 		switch {
@@ -217,7 +219,9 @@ func (s *Subject) read(text []byte, object string, at int) (int, error) {
 			err = fmt.Errorf("%s.%s: expected string, received %s", object, key, kind)
 			break
 		}
-		*field, err = jsontext.Unquote(text[m.Value:m.End])
+		if *field = s.Content[m.Value+1 : m.End-1]; strings.IndexByte(*field, '\\') >= 0 {
+			*field, err = jsontext.Unquote(text[m.Value:m.End])
+		}
 		switch {
 		case err != nil:
 			err = fmt.Errorf("%s.%s: %w", object, key, err)

@@ -184,10 +184,22 @@ type checker struct {
 }
 
 func (c *checker) check() error {
-	for _, group := range [...]func(*checker){
-		(*checker).core, (*checker).data, (*checker).arvo, (*checker).otel, (*checker).extensions, (*checker).destination,
-	} {
-		if group(c); len(c.issues) > 0 {
+	for group := range 6 {
+		switch group { // calls through a table of functions would cost another allocation
+		case 0:
+			c.core()
+		case 1:
+			c.data()
+		case 2:
+			c.arvo()
+		case 3:
+			c.otel()
+		case 4:
+			c.extensions()
+		case 5:
+			c.destination()
+		}
+		if len(c.issues) > 0 {
 			return &ValidationError{What: "invalid event", Issues: c.issues}
 		}
 	}

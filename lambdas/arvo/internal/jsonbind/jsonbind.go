@@ -271,15 +271,15 @@ func readBool(text []byte, i int, v reflect.Value) (int, error) {
 }
 
 // number is the literal at i; ok is false, with the result of mismatch, when there is none.
-func number(text []byte, i int) (literal string, end int, ok bool, err error) {
+func number(text []byte, i int) (literal []byte, end int, ok bool, err error) {
 	if jsontext.KindAt(text, i) != jsontext.Number {
 		end, err = mismatch(text, i, "number")
-		return "", end, false, err
+		return nil, end, false, err
 	}
 	if end, err = jsontext.Value(text, i, 0); err != nil {
-		return "", end, false, err
+		return nil, end, false, err
 	}
-	return string(text[i:end]), end, true, nil
+	return text[i:end], end, true, nil
 }
 
 func readInt(text []byte, i int, v reflect.Value) (int, error) {
@@ -287,7 +287,7 @@ func readInt(text []byte, i int, v reflect.Value) (int, error) {
 	if !ok {
 		return end, err
 	}
-	n, err := strconv.ParseInt(literal, 10, 64)
+	n, err := strconv.ParseInt(string(literal), 10, 64)
 	if err != nil {
 		f, ok := whole(literal)
 		if !ok || f < -1<<53 || f > 1<<53 {
@@ -307,7 +307,7 @@ func readUint(text []byte, i int, v reflect.Value) (int, error) {
 	if !ok {
 		return end, err
 	}
-	n, err := strconv.ParseUint(literal, 10, 64)
+	n, err := strconv.ParseUint(string(literal), 10, 64)
 	if err != nil {
 		f, ok := whole(literal)
 		if !ok || f < 0 || f > 1<<53 {
@@ -323,8 +323,8 @@ func readUint(text []byte, i int, v reflect.Value) (int, error) {
 }
 
 // whole reads a whole number that is written with a fraction or an exponent.
-func whole(literal string) (float64, bool) {
-	f, err := strconv.ParseFloat(literal, 64)
+func whole(literal []byte) (float64, bool) {
+	f, err := strconv.ParseFloat(string(literal), 64)
 	return f, err == nil && f == math.Trunc(f)
 }
 
@@ -335,7 +335,7 @@ func readFloat(text []byte, i int, v reflect.Value) (int, error) {
 	if !ok {
 		return end, err
 	}
-	f, err := strconv.ParseFloat(literal, v.Type().Bits())
+	f, err := strconv.ParseFloat(string(literal), v.Type().Bits())
 	if err != nil {
 		return end, outOfRange(v)
 	}
@@ -357,16 +357,19 @@ func (c *compiler) slice(t reflect.Type, at string) (reader, error) {
 		default:
 			return mismatch(text, i, "array")
 		}
-		v.Set(reflect.MakeSlice(t, 0, 0))
+		v.SetZero()
 		e, err := jsontext.OpenArray(text, i, 0)
 		for err == nil && e.Next() {
 			if e.Index == v.Cap() {
-				v.Grow(1)
+				v.Grow(4)
 			}
 			v.SetLen(e.Index + 1)
 			if e.End, err = elem(text, e.Value, v.Index(e.Index)); err != nil {
 				err = within(strconv.Itoa(e.Index), err)
 			}
+		}
+		if e.Index < 0 {
+			v.Set(reflect.MakeSlice(t, 0, 0)) // empty, not nil
 		}
 		return e.Close(err)
 	}, nil

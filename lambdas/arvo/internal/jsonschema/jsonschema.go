@@ -477,8 +477,7 @@ func (r *run) number(n *node, i, depth int) (int, error) {
 	if err != nil {
 		return end, err
 	}
-	text := string(r.text[i:end])
-	f, err := strconv.ParseFloat(text, 64)
+	f, err := strconv.ParseFloat(string(r.text[i:end]), 64)
 	if err != nil {
 		r.fail("invalid_type", "Expected a finite number")
 		return end, nil
@@ -495,7 +494,7 @@ func (r *run) number(n *node, i, depth int) (int, error) {
 	bound(n.above, n.above != nil && f <= *n.above, "too_small", "greater than")
 	bound(n.maximum, n.maximum != nil && f > *n.maximum, "too_big", "at most")
 	bound(n.below, n.below != nil && f >= *n.below, "too_big", "less than")
-	if n.multipleOf != nil && !isMultiple(text, f, n.multipleOf) {
+	if n.multipleOf != nil && !isMultiple(string(r.text[i:end]), f, n.multipleOf) {
 		m, _ := n.multipleOf.Float64()
 		r.fail("not_multiple_of", "must be a multiple of "+string(jsontext.AppendNumber(nil, m)))
 	}

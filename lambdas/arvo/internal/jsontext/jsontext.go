@@ -12,6 +12,7 @@ package jsontext
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -200,6 +201,15 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
+// allPlain reports whether all eight bytes of x are plain. The high bit of a byte of (v - ones) &^ v is set where the byte
+// of v is zero, and of (v - ones*n) &^ v where it is below n; a borrow from a lower byte may set it once more, where one
+// is set already.
+func allPlain(x uint64) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	quote, backslash := x^ones*'"', x^ones*'\\'
+	return ((x-ones*0x20)&^x|(quote-ones)&^quote|(backslash-ones)&^backslash)&high == 0
+}
+
 // StringEnd checks the string literal whose opening quote is at i. It returns the position behind the closing quote and
 // whether the literal holds escapes. Surrogate escapes need not pair up here; see Unquote.
 func StringEnd(b []byte, i int) (end int, escaped bool, err error) {
@@ -207,6 +217,12 @@ func StringEnd(b []byte, i int) (end int, escaped bool, err error) {
 		return i, false, errorAt(b, i, "a string")
 	}
 	for i++; i < len(b); i++ {
+		for i+8 <= len(b) && allPlain(binary.LittleEndian.Uint64(b[i:])) {
+			i += 8
+		}
+		if i == len(b) {
+			break
+		}
 		if plain[b[i]] {
 			continue
 		}

@@ -64,6 +64,29 @@ func TestNestingIsBounded(t *testing.T) {
 	}
 }
 
+// StringEnd looks at eight bytes at a time: a byte that ends a string or must not be in it is found at every place.
+func TestEveryByteEndsAStringWhereItShould(t *testing.T) {
+	for c := range 256 {
+		for at := range 20 {
+			text := []byte(`"` + strings.Repeat("x", 20) + `"`)
+			text[1+at] = byte(c)
+			end, escaped, err := StringEnd(text, 0)
+			switch {
+			case c == '"':
+				if end != at+2 || escaped || err != nil {
+					t.Errorf("a quote at %d: %d %v %v", at, end, escaped, err)
+				}
+			case c < 0x20 || c == '\\':
+				if err == nil {
+					t.Errorf("byte %#x at %d is accepted", c, at)
+				}
+			case end != len(text) || escaped || err != nil:
+				t.Errorf("byte %#x at %d: %d %v %v", c, at, end, escaped, err)
+			}
+		}
+	}
+}
+
 func TestUnquote(t *testing.T) {
 	for _, c := range []struct{ name, literal, want string }{
 		{"plain", `"abc"`, "abc"},

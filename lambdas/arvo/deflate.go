@@ -11,7 +11,6 @@ import (
 	"hash/adler32"
 	"io"
 	"strings"
-	"sync"
 )
 
 // Subjects and managed ids travel as JSON in a zlib stream (RFC 1950) in standard base64 with padding.
@@ -27,19 +26,47 @@ type deflater struct {
 	w   *flate.Writer
 }
 
-// A writer holds more than a megabyte of tables; pooled, a subject costs microseconds. Level 1 because resetting the
+// A writer holds more than a megabyte of tables; kept, a subject costs microseconds. Level 1 because resetting the
 // tables of the higher levels takes longer than the whole compression and saves four bytes of a usual subject.
-var deflaters = sync.Pool{New: func() any {
+var deflaters = newFreeList(func() *deflater {
 	w, err := flate.NewWriter(nil, flate.BestSpeed)
 	if err != nil {
 		panic(err) // the level is valid
 	}
 	return &deflater{w: w}
-}}
+})
+
+// A freeList keeps a few values between uses. It is not a sync.Pool because that forgets its values when the garbage is
+// collected: in a process with a small heap, as a Lambda is, that is every few requests, and making these values is what
+// fills the heap.
+type freeList[T any] struct {
+	create func() T
+	free   chan T
+}
+
+func newFreeList[T any](create func() T) freeList[T] {
+	return freeList[T]{create, make(chan T, 4)}
+}
+
+func (l freeList[T]) get() T {
+	select {
+	case v := <-l.free:
+		return v
+	default:
+		return l.create()
+	}
+}
+
+func (l freeList[T]) put(v T) {
+	select {
+	case l.free <- v:
+	default:
+	}
+}
 
 func deflate(text []byte) string {
-	d := deflaters.Get().(*deflater)
-	defer deflaters.Put(d)
+	d := deflaters.get()
+	defer deflaters.put(d)
 	d.buf.Reset()
 	// The header that zlib's default level writes: every other Arvo implementation's subjects begin so. The level in it
 	// is a remark without effect on the reader.
@@ -66,7 +93,7 @@ type inflater struct {
 	text []byte
 }
 
-var inflaters = sync.Pool{New: func() any { return new(inflater) }}
+var inflaters = newFreeList(func() *inflater { return new(inflater) })
 
 // inflate undoes deflate. It takes what Node and pako take: white space around the text, the URL alphabet, missing or
 // percent-encoded padding, a gzip stream instead of a zlib stream. The checksum is verified. Bytes behind the stream are
@@ -75,8 +102,8 @@ func inflate(encoded string) ([]byte, error) {
 	if len(encoded) > maxDeflated {
 		return nil, fmt.Errorf("%d characters are over the limit of %d", len(encoded), maxDeflated)
 	}
-	in := inflaters.Get().(*inflater)
-	defer inflaters.Put(in)
+	in := inflaters.get()
+	defer inflaters.put(in)
 	in.raw = in.raw[:0]
 	s := strings.TrimSpace(encoded)
 	for strings.HasSuffix(s, "%3D") || strings.HasSuffix(s, "%3d") {

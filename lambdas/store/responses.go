@@ -357,7 +357,7 @@ func cursorOf(sortKey string) string { return base64.RawURLEncoding.EncodeToStri
 // quoted is the length of an event's JSON within a JSON string, where a quote and a backslash take two bytes, and U+2028
 // and U+2029 (E2 80 A8, E2 80 A9) six. Never too little.
 func quoted(event string) int {
-	return len(event) + strings.Count(event, `"`) + strings.Count(event, `\\`) + 3*strings.Count(event, "\xe2\x80")
+	return len(event) + strings.Count(event, `"`) + strings.Count(event, `\`) + 3*strings.Count(event, "\xe2\x80")
 }
 
 // ErrCursor says that a cursor did not come from [Responses.Events].

@@ -28,6 +28,7 @@ import (
 	"example.com/arvo/lambdas/arvo"
 	"example.com/arvo/lambdas/broker"
 	"example.com/arvo/lambdas/local/table"
+	"example.com/arvo/lambdas/local/template"
 	"example.com/arvo/lambdas/local/wire"
 	"example.com/arvo/lambdas/services"
 	"example.com/arvo/lambdas/store"
@@ -422,4 +423,28 @@ func TestRoutes(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestTheTimeoutIsTheTemplates(t *testing.T) {
+	src, err := os.ReadFile("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := template.Parse("template.yaml", src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stack, err := parsed.Resolve(template.Inputs{StackName: "arvo", APIURL: "http://127.0.0.1:3000"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range stack.Functions {
+		if f.Name == "arvo-api_lambda" {
+			if f.Timeout != timeout || timeout < maxWait+answerMargin {
+				t.Errorf("the template says %v, the code %v, and a client may wait for %v", f.Timeout, timeout, maxWait)
+			}
+			return
+		}
+	}
+	t.Error("template.yaml has no function arvo-api_lambda")
 }

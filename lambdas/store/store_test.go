@@ -541,3 +541,15 @@ func TestACollisionIsTriedAgainInside(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// DynamoDB deletes what has expired within a few days only; a key must not be refused for as long.
+func TestAKeyThatHasExpiredIsFree(t *testing.T) {
+	r, _, c := openResponses(t)
+	req := store.Request{Event: request(t), Key: "k", BodyHash: "h1"}
+	accept(t, r, req)
+	c.advance(store.Retention + time.Second)
+	req.Event.Subject, req.BodyHash = "another", "h2"
+	if got := accept(t, r, req); got.Subject != "another" {
+		t.Errorf("accepted on %s", got.Subject)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -123,11 +124,12 @@ func (p *Publisher) Publish(ctx context.Context, evs ...arvo.Event) error {
 	done.Add(len(entries))
 	p.mu.Lock()
 	p.pending = append(p.pending, entries...)
-	if !p.flushing {
-		p.flushing = true
-		go p.flush()
-	}
+	first := !p.flushing
+	p.flushing = true
 	p.mu.Unlock()
+	if first { // then nothing else was pending
+		p.flush(len(entries))
+	}
 	done.Wait() // ends: every call that flush makes is under a Publish call's context
 
 	var refused RefusedError
@@ -167,8 +169,9 @@ func (p *Publisher) entry(ctx context.Context, ev arvo.Event, done *sync.WaitGro
 	return e, nil
 }
 
-// flush sends what is pending until nothing is.
-func (p *Publisher) flush() {
+// flush sends what is pending until nothing is. It runs in the goroutine of the first publisher, which is usually the
+// only one and whose stack has room for the SDK's many calls; when that one's own entries are out, another goroutine takes over.
+func (p *Publisher) flush(own int) {
 	for {
 		p.mu.Lock()
 		n, size := 0, 0
@@ -181,6 +184,12 @@ func (p *Publisher) flush() {
 			p.mu.Unlock()
 			return
 		}
+		if own <= 0 {
+			p.mu.Unlock()
+			go p.flush(math.MaxInt)
+			return
+		}
+		own -= n
 		chunk := p.pending[:n:n]
 		p.pending = p.pending[n:]
 		p.mu.Unlock()

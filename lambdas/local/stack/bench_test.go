@@ -68,9 +68,13 @@ func BenchmarkFlow(b *testing.B) {
 				wg.Wait()
 			}
 			run(warm) // environments start
+			api, handler := s.Invocations("arvo-api_lambda"), s.Invocations("arvo-federated_handler")
 			b.ResetTimer()
 			run(b.N)
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "subjects/s")
+			// One invocation of api_lambda takes the request in; the others store responses.
+			b.ReportMetric(float64(s.Invocations("arvo-federated_handler")-handler)/float64(b.N), "handler-invokes/subject")
+			b.ReportMetric(float64(s.Invocations("arvo-api_lambda")-api-b.N)/float64(b.N), "sink-invokes/subject")
 		})
 	}
 }

@@ -218,7 +218,7 @@ func TestAWaitReadsLessAndLessOften(t *testing.T) {
 			t.Fatal(head, err)
 		}
 		var want []time.Duration
-		for _, ms := range []time.Duration{0, 10, 30, 70, 150, 310, 630, 1130, 1630, 2000} {
+		for _, ms := range []time.Duration{0, 5, 15, 35, 75, 155, 315, 635, 1135, 1635, 2000} {
 			want = append(want, ms*time.Millisecond)
 		}
 		if diff := cmp.Diff(want, p.reads); diff != "" {

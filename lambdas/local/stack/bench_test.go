@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os/exec"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"example.com/arvo/lambdas/local/function"
 	"example.com/arvo/lambdas/local/stack"
 )
 
@@ -249,5 +253,103 @@ func BenchmarkQueueToLambda(b *testing.B) {
 			b.ReportMetric(rate, "msg/s")
 			b.ReportMetric(rate/(float64(concurrency)/0.05), "ratio")
 		})
+	}
+}
+
+// BenchmarkLambdaStart is an execution environment from the start of its process to its first request for an event.
+func BenchmarkLambdaStart(b *testing.B) {
+	for _, name := range []string{"api_lambda", "federated_handler"} {
+		b.Run(name, func(b *testing.B) {
+			binary := filepath.Join(b.TempDir(), "bootstrap")
+			cmd := exec.Command("go", "build", "-trimpath", "-tags=lambda.norpc", "-ldflags=-s -w", "-o", binary, "../../"+name)
+			cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				b.Fatalf("%v\n%s", err, out)
+			}
+			times := make([]time.Duration, 0, b.N)
+			for b.Loop() {
+				s := function.New(function.Options{})
+				err := s.Create(function.Config{Name: "f", Binary: binary, Environment: map[string]string{"BUS_NAME": "b", "RESPONSE_TABLE": "r", "EFFECT_TABLE": "e"}})
+				if err != nil {
+					b.Fatal(err)
+				}
+				began := time.Now()
+				if err := s.Prewarm(b.Context(), "f", 1); err != nil {
+					b.Fatal(err)
+				}
+				times = append(times, time.Since(began))
+				if err := s.Close(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+			slices.Sort(times)
+			b.ReportMetric(float64(times[len(times)/2].Microseconds())/1000, "p50-ms")
+		})
+	}
+}
+
+// BenchmarkMemory sends events through bus and queue, and reports what the stack holds after 10,000 and after 1,000,000
+// of them. They are for nobody, so that no table grows.
+func BenchmarkMemory(b *testing.B) {
+	s := start(b, stack.Config{})
+	detail := strconv.Quote(`{"to":"nobody","pad":"` + strings.Repeat("x", 700) + `"}`)
+	entry := fmt.Sprintf(`{"EventBusName":%q,"Source":"s","DetailType":"t","Detail":%s}`, s.Output("BusName"), detail)
+	put := `{"Entries":[` + strings.TrimSuffix(strings.Repeat(entry+",", 10), ",") + `]}`
+	receive := fmt.Sprintf(`{"QueueUrl":%q,"MaxNumberOfMessages":10}`, s.Output("UnroutableQueueUrl"))
+	call := func(target, body string) []byte {
+		req, err := http.NewRequest("POST", s.AWSURL(), strings.NewReader(body))
+		if err != nil {
+			b.Error(err)
+			return nil
+		}
+		req.Header.Set("X-Amz-Target", target)
+		res, err := s.http.Do(req)
+		if err != nil {
+			b.Error(err)
+			return nil
+		}
+		defer res.Body.Close()
+		out, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode != http.StatusOK {
+			b.Errorf("%d %s %v", res.StatusCode, out, err)
+		}
+		return out
+	}
+	send := func(n int) {
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for range n / 40 {
+					call("AWSEvents.PutEvents", put)
+					var got struct{ Messages []struct{ ReceiptHandle string } }
+					if err := json.Unmarshal(call("AmazonSQS.ReceiveMessage", receive), &got); err != nil {
+						b.Error(err)
+						return
+					}
+					var entries []string
+					for i, m := range got.Messages {
+						entries = append(entries, fmt.Sprintf(`{"Id":"%d","ReceiptHandle":%q}`, i, m.ReceiptHandle))
+					}
+					call("AmazonSQS.DeleteMessageBatch", fmt.Sprintf(`{"QueueUrl":%q,"Entries":[%s]}`, s.Output("UnroutableQueueUrl"), strings.Join(entries, ",")))
+				}
+			})
+		}
+		wg.Wait()
+	}
+	heap := func() float64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC() // what the first one finalized
+		runtime.ReadMemStats(&m)
+		return float64(m.HeapAlloc) / 1e6
+	}
+	for range b.N {
+		send(10_000)
+		b.ReportMetric(heap(), "MB-after-10k")
+		send(990_000)
+		b.ReportMetric(heap(), "MB-after-1M")
+		if n := s.depth("UnroutableQueueUrl"); n != 0 {
+			b.Errorf("%d messages are left", n)
+		}
 	}
 }

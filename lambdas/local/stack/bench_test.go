@@ -269,7 +269,10 @@ func BenchmarkLambdaStart(b *testing.B) {
 			times := make([]time.Duration, 0, b.N)
 			for b.Loop() {
 				s := function.New(function.Options{})
-				err := s.Create(function.Config{Name: "f", Binary: binary, Environment: map[string]string{"BUS_NAME": "b", "RESPONSE_TABLE": "r", "EFFECT_TABLE": "e"}})
+				err := s.Create(function.Config{Name: "f", Binary: binary, Environment: map[string]string{
+					"BUS_NAME": "b", "RESPONSE_TABLE": "r", "EFFECT_TABLE": "e",
+					"GOMAXPROCS": "1", "GOGC": "400", "GOMEMLIMIT": "200MiB", // as in template.yaml
+				}})
 				if err != nil {
 					b.Fatal(err)
 				}

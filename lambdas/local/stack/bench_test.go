@@ -324,7 +324,9 @@ func BenchmarkMemory(b *testing.B) {
 			wg.Go(func() {
 				for range n / 40 {
 					call("AWSEvents.PutEvents", put)
-					var got struct{ Messages []struct{ ReceiptHandle string } }
+					var got struct {
+						Messages []struct{ ReceiptHandle string }
+					}
 					if err := json.Unmarshal(call("AmazonSQS.ReceiveMessage", receive), &got); err != nil {
 						b.Error(err)
 						return

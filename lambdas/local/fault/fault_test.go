@@ -59,10 +59,11 @@ func TestFaultsThatAreNotAskedForCostNothing(t *testing.T) {
 
 func TestSequencesDependOnSeedAndName(t *testing.T) {
 	first := func(seed uint64, name string) uint64 { return fault.Rand(seed, name).Uint64() }
-	if first(1, "kill") != first(1, "kill") {
+	kill := first(1, "kill")
+	if again := first(1, "kill"); again != kill {
 		t.Error("the same seed and name should draw alike")
 	}
-	if first(1, "kill") == first(2, "kill") || first(1, "kill") == first(1, "throttle") {
+	if kill == first(2, "kill") || kill == first(1, "throttle") {
 		t.Error("another seed or name should draw otherwise")
 	}
 }

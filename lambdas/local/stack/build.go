@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"example.com/arvo/lambdas/local/template"
 )
@@ -17,33 +19,29 @@ import (
 // build compiles the functions' code for this machine, each CodeUri once, with the flags of a deployment, and returns
 // the binary of each CodeUri. Binaries are kept in dir, so that an unchanged one is not linked again.
 func build(ctx context.Context, root, dir string, functions []template.Function) (map[string]string, error) {
-	binaries := map[string]string{}
+	var codes []string
 	for _, f := range functions {
 		if f.BuildMethod != "go1.x" || f.Handler != "bootstrap" {
 			return nil, fmt.Errorf("stack: %s: only functions with BuildMethod go1.x and Handler bootstrap can be built here, not %q and %q", f.LogicalID, f.BuildMethod, f.Handler)
 		}
-		binaries[f.CodeURI] = ""
+		if !slices.Contains(codes, f.CodeURI) {
+			codes = append(codes, f.CodeURI)
+		}
 	}
-	var (
-		wg   sync.WaitGroup
-		mu   sync.Mutex
-		errs []error
-	)
-	for code := range binaries {
-		wg.Go(func() {
-			binary, err := buildOne(ctx, root, dir, code)
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				errs = append(errs, err)
-				return
-			}
-			binaries[code] = binary
+	built := make([]string, len(codes))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, code := range codes {
+		group.Go(func() (err error) {
+			built[i], err = buildOne(ctx, root, dir, code)
+			return err
 		})
 	}
-	wg.Wait()
-	if len(errs) > 0 {
-		return nil, errs[0]
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	binaries := map[string]string{}
+	for i, code := range codes {
+		binaries[code] = built[i]
 	}
 	return binaries, nil
 }

@@ -50,6 +50,7 @@
 // # The rooms
 //
 //	arvo               Arvo itself: event, subject, contract, handler, violation. Knows no AWS and no OpenTelemetry
+//	jsontext           JSON text, walked and written without building values of it
 //	services/*         the business, one folder each: pure handlers behind contracts, effects through a declared port
 //	services           the list of their contracts
 //	broker             Arvo event <-> EventBridge and SQS
@@ -66,11 +67,12 @@
 // Imports point one way, towards what knows less:
 //
 //	api_lambda, federated_handler ──▶ services, broker, store, telemetry
-//	services, broker, store, telemetry ──▶ arvo ──▶ nothing of ours
+//	services, broker, store, telemetry ──▶ arvo ──▶ nothing of ours but jsontext
 //	services/fulfilment ──▶ the contracts of the services that it calls
 //	local ──▶ telemetry/segment, telemetry/tracetree, dashboards/body, dashboards/draw
 //
-// A service imports arvo and the standard library, nothing else. arvo reaches neither AWS nor OpenTelemetry, not even
+// jsontext is a leaf: it imports the standard library only, and every package may import it. Apart from that, a service
+// imports arvo and the standard library, nothing else. arvo reaches neither AWS nor OpenTelemetry, not even
 // through another package; broker and store do not reach OpenTelemetry. local imports none of arvo, the services, the
 // adapters or the functions: it builds their binaries, starts them as Lambda does and looks at them through the public
 // API, so what passes there has gone through the wire. The table in imports_test.go states the rules for every folder

@@ -22,8 +22,11 @@ const (
 	otel = "go.opentelemetry.io/"
 )
 
-// A rule says what the packages of one folder may import: the standard library, each other, and what it lists. The
-// first rule that fits a package holds.
+// leaves are what any package of the module may import. Their own rules give them the standard library only.
+var leaves = []string{"lambdas/jsontext"}
+
+// A rule says what the packages of one folder may import: the standard library, each other, [leaves], and what it lists.
+// The first rule that fits a package holds.
 type rule struct {
 	folder  string   // "x", "x/..." for x with all beneath it, or "x/*/..." for each folder in x by itself
 	ours    []string // folders of this module, written likewise
@@ -33,6 +36,7 @@ type rule struct {
 
 var rules = []rule{
 	{folder: "lambdas"},
+	{folder: "lambdas/jsontext", stdOnly: true},
 	{folder: "lambdas/arvo/...", never: []string{aws, otel}},
 	{folder: "lambdas/services", ours: []string{"lambdas/arvo", "lambdas/services/..."}, stdOnly: true},
 	{folder: "lambdas/services/fulfilment/...", ours: []string{"lambdas/arvo", "lambdas/services/inventory", "lambdas/services/payment", "lambdas/services/shipping"}, stdOnly: true},
@@ -82,7 +86,7 @@ func TestFaults(t *testing.T) {
 		{
 			"a service may not import another service",
 			goPackage{"lambdas/services/payment", []string{module + "/lambdas/services/shipping"}, nil},
-			[]string{"lambdas/services/payment imports lambdas/services/shipping: lambdas/services/payment may import of this module only lambdas/arvo"},
+			[]string{"lambdas/services/payment imports lambdas/services/shipping: lambdas/services/payment may import of this module only lambdas/arvo, lambdas/jsontext"},
 		},
 		{
 			"a workflow may import the services that it calls",
@@ -102,12 +106,27 @@ func TestFaults(t *testing.T) {
 		{
 			"local may not import the code that it runs",
 			goPackage{"lambdas/local/stack", []string{module + "/lambdas/arvo", module + "/lambdas/local/queue"}, nil},
-			[]string{"lambdas/local/stack imports lambdas/arvo: lambdas/local may import of this module only telemetry/segment, telemetry/tracetree, dashboards/body, dashboards/draw"},
+			[]string{"lambdas/local/stack imports lambdas/arvo: lambdas/local may import of this module only telemetry/segment, telemetry/tracetree, dashboards/body, dashboards/draw, lambdas/jsontext"},
+		},
+		{
+			"any package may import a leaf",
+			goPackage{"lambdas/local/bus", []string{module + "/lambdas/jsontext"}, nil},
+			nil,
+		},
+		{
+			"a leaf may not import a package that is none",
+			goPackage{"lambdas/jsontext", []string{"bytes", module + "/lambdas/arvo"}, nil},
+			[]string{"lambdas/jsontext imports lambdas/arvo: lambdas/jsontext may import of this module only lambdas/jsontext"},
+		},
+		{
+			"a leaf may not import a library",
+			goPackage{"lambdas/jsontext", []string{"github.com/google/uuid"}, nil},
+			[]string{"lambdas/jsontext imports github.com/google/uuid: lambdas/jsontext may import nothing outside the module but the standard library"},
 		},
 		{
 			"telemetry is one folder, not all that is beneath it",
 			goPackage{"lambdas/api_lambda", []string{module + "/telemetry", module + "/telemetry/segment"}, nil},
-			[]string{"lambdas/api_lambda imports telemetry/segment: lambdas/api_lambda may import of this module only lambdas/arvo, lambdas/services/..., lambdas/broker, lambdas/store, telemetry"},
+			[]string{"lambdas/api_lambda imports telemetry/segment: lambdas/api_lambda may import of this module only lambdas/arvo, lambdas/services/..., lambdas/broker, lambdas/store, telemetry, lambdas/jsontext"},
 		},
 		{
 			"a folder without a rule is a fault",
@@ -145,12 +164,9 @@ func faults(p goPackage) []string {
 	var found []string
 	for _, imported := range p.Imports {
 		if name, ours := strings.CutPrefix(imported, module+"/"); ours {
-			if !within(name, r.folder) && !slices.ContainsFunc(r.ours, func(folder string) bool { return within(name, folder) }) {
-				allowed := "its own folder"
-				if len(r.ours) > 0 {
-					allowed = strings.Join(r.ours, ", ")
-				}
-				found = append(found, fmt.Sprintf("%s imports %s: %s may import of this module only %s", pkg, name, folder, allowed))
+			allowed := slices.Concat(r.ours, leaves)
+			if !within(name, r.folder) && !slices.ContainsFunc(allowed, func(folder string) bool { return within(name, folder) }) {
+				found = append(found, fmt.Sprintf("%s imports %s: %s may import of this module only %s", pkg, name, folder, strings.Join(allowed, ", ")))
 			}
 		} else if r.stdOnly && !standard(imported) {
 			found = append(found, fmt.Sprintf("%s imports %s: %s may import nothing outside the module but the standard library", pkg, imported, folder))

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"example.com/arvo/lambdas/arvo/internal/jsontext"
+	"example.com/arvo/lambdas/jsontext"
 )
 
 // A Contract is what a handler promises: the type of event it accepts, the types it emits, and what their data looks

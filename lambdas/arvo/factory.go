@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"example.com/arvo/lambdas/arvo/internal/jsonschema"
-	"example.com/arvo/lambdas/arvo/internal/jsontext"
+	"example.com/arvo/lambdas/jsontext"
 )
 
 // The factories make the events of a contract out of drafts. They set type, dataschema and datacontenttype, clean the

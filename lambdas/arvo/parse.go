@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"example.com/arvo/lambdas/arvo/internal/jsontext"
+	"example.com/arvo/lambdas/jsontext"
 )
 
 // ErrSyntax is wrapped by the error of Parse when the text is not JSON, or is no JSON object, or is too large or nested

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"example.com/arvo/lambdas/arvo/internal/jsontext"
+	"example.com/arvo/lambdas/jsontext"
 )
 
 // MaxSubject is the largest subject in bytes that is made here: a subject is a key in tables and part of every event.

@@ -4,7 +4,7 @@ import (
 	"math"
 	"strings"
 
-	"example.com/arvo/lambdas/arvo/internal/jsontext"
+	"example.com/arvo/lambdas/jsontext"
 )
 
 // A ValidationError says everything that is wrong with one thing: an event, or data held against a schema.

@@ -22,7 +22,7 @@ import (
 	"strconv"
 	"strings"
 
-	"example.com/arvo/lambdas/arvo/internal/jsontext"
+	"example.com/arvo/lambdas/jsontext"
 )
 
 // A Decoder reads values of one type. It is safe for concurrent use.

@@ -13,7 +13,7 @@ import (
 	"strconv"
 	"strings"
 
-	"example.com/arvo/lambdas/arvo/internal/jsontext"
+	"example.com/arvo/lambdas/jsontext"
 )
 
 // annotations are the keywords that say nothing about what is right.

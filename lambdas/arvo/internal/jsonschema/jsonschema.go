@@ -47,7 +47,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
-	"example.com/arvo/lambdas/arvo/internal/jsontext"
+	"example.com/arvo/lambdas/jsontext"
 )
 
 const (

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"example.com/arvo/lambdas/arvo/internal/jsonbind"
-	"example.com/arvo/lambdas/arvo/internal/jsontext"
+	"example.com/arvo/lambdas/jsontext"
 )
 
 // tagKeywords are the struct tags that become keywords, each called like its keyword, with the type of its value.

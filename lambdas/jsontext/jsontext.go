@@ -1,25 +1,43 @@
 // Package jsontext walks and writes JSON text without building a value of it.
 //
-// The reader works on positions in one byte slice: Value checks the syntax of the value that begins at a position (RFC
-// 8259, depth bounded by MaxDepth) and returns where it ends, Members and Elements step through a container, Unquote
-// gives the text of a string literal. The writer half, AppendString and AppendNumber, writes what ECMAScript's
-// JSON.stringify writes: no HTML escaping, U+2028 and U+2029 as they are, numbers in their shortest form.
+// # Reading
 //
-// encoding/json is not used for this because it cannot do either half: a Decoder builds values (or hands out tokens as
-// interfaces), matches object keys without regard to case, keeps the last of two equal keys in silence and replaces
-// broken Unicode; its encoder escapes <, >, &, U+2028 and U+2029 on one side or the other of SetEscapeHTML.
+// The reader works on positions in one text: [Value] checks the syntax of the value that begins at a position (RFC 8259,
+// depth bounded by [MaxDepth]) and returns where it ends, [Members] and [Elements] step through a container, [StringEnd]
+// finds the end of a string literal. What a literal says has two readings, which differ on \ud800 without its partner,
+// legal in JSON and in no UTF-8: [Unquote] refuses it, [Text] puts U+FFFD in its place, as encoding/json does. What a parser
+// of another package builds upon ([Space], StringEnd, Text) takes strings as well as bytes.
+//
+// Only [Valid], and what is built on it, checks that the text is UTF-8; the others pass over bytes beyond ASCII as they
+// are.
+//
+// # Writing
+//
+// [AppendString], [AppendNumber] and [Marshal] write what ECMAScript's JSON.stringify writes: no HTML escaping, U+2028 and
+// U+2029 as they are, numbers in their shortest form. [AppendAWSString] is AppendString with the escapes of the services
+// in lambdas/local. All writers replace broken UTF-8 by U+FFFD, so that what they write is JSON whatever they are given.
+//
+// # Why not encoding/json
+//
+// It can do neither half. A Decoder builds values (or hands out tokens as interfaces), matches object keys without regard
+// to case, keeps the last of two equal keys in silence and replaces broken Unicode; its encoder escapes <, >, &, U+2028
+// and U+2029 on one side or the other of SetEscapeHTML. And it takes several times as long, on the path of every event.
+//
+// # What stays elsewhere
+//
+// Three walks over JSON in lambdas/local are deliberately not made of this package's: patterns look at an event only as
+// far as a rule asks and do not check the rest; the bus drops the white space of a detail in the same pass that checks it,
+// to a depth of 1000 rather than MaxDepth; the table's parser calls back for each typed attribute and answers with AWS's
+// errors. The latter two take the ends of strings and values, and their texts, from here.
 package jsontext
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"strconv"
 	"sync"
-	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -36,7 +54,7 @@ func (e *SyntaxError) Error() string {
 	return e.Reason + " at byte " + strconv.Itoa(e.Offset)
 }
 
-func errorAt(b []byte, i int, want string) error {
+func errorAt[T ~string | ~[]byte](b T, i int, want string) error {
 	if i >= len(b) {
 		return &SyntaxError{len(b), "the text ends where " + want + " is expected"}
 	}
@@ -78,7 +96,7 @@ func KindAt(b []byte, i int) Kind {
 }
 
 // Space returns the first position from i on that is not white space.
-func Space(b []byte, i int) int {
+func Space[T ~string | ~[]byte](b T, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
 		i++
 	}
@@ -191,132 +209,6 @@ func number(b []byte, i int) (int, error) {
 		}
 	}
 	return i, nil
-}
-
-// plain marks the bytes that stand for themselves inside a string literal.
-var plain = func() (t [256]bool) {
-	for c := 0x20; c < 256; c++ {
-		t[c] = c != '"' && c != '\\'
-	}
-	return t
-}()
-
-// allPlain reports whether all eight bytes of x are plain. The high bit of a byte of (v - ones) &^ v is set where the byte
-// of v is zero, and of (v - ones*n) &^ v where it is below n; a borrow from a lower byte may set it once more, where one
-// is set already.
-func allPlain(x uint64) bool {
-	const ones, high = 0x0101010101010101, 0x8080808080808080
-	quote, backslash := x^ones*'"', x^ones*'\\'
-	return ((x-ones*0x20)&^x|(quote-ones)&^quote|(backslash-ones)&^backslash)&high == 0
-}
-
-// StringEnd checks the string literal whose opening quote is at i. It returns the position behind the closing quote and
-// whether the literal holds escapes. Surrogate escapes need not pair up here; see Unquote.
-func StringEnd(b []byte, i int) (end int, escaped bool, err error) {
-	if i >= len(b) || b[i] != '"' {
-		return i, false, errorAt(b, i, "a string")
-	}
-	for i++; i < len(b); i++ {
-		for i+8 <= len(b) && allPlain(binary.LittleEndian.Uint64(b[i:])) {
-			i += 8
-		}
-		if i == len(b) {
-			break
-		}
-		if plain[b[i]] {
-			continue
-		}
-		switch b[i] {
-		case '"':
-			return i + 1, escaped, nil
-		case '\\':
-			escaped = true
-			if i++; i >= len(b) {
-				return i, true, errorAt(b, i, "the rest of an escape")
-			}
-			switch b[i] {
-			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-			case 'u':
-				if _, ok := hex4(b, i+1); !ok {
-					return i, true, errorAt(b, i+1, "an escape of four hexadecimal digits")
-				}
-				i += 4
-			default:
-				return i, true, errorAt(b, i, "an escape letter")
-			}
-		default:
-			return i, escaped, &SyntaxError{i, "a control character in a string"}
-		}
-	}
-	return i, escaped, errorAt(b, i, "a closing quote")
-}
-
-func hex4(b []byte, i int) (r rune, ok bool) {
-	if i+4 > len(b) {
-		return 0, false
-	}
-	for _, c := range b[i : i+4] {
-		switch {
-		case '0' <= c && c <= '9':
-			c -= '0'
-		case 'a' <= c && c <= 'f':
-			c -= 'a' - 10
-		case 'A' <= c && c <= 'F':
-			c -= 'A' - 10
-		default:
-			return 0, false
-		}
-		r = r<<4 | rune(c)
-	}
-	return r, true
-}
-
-// ErrSurrogate is the failure of Unquote on a surrogate escape without its partner, which no Go string can hold.
-var ErrSurrogate = errors.New("a lone surrogate")
-
-// Unquote is the text of a literal that StringEnd has accepted.
-func Unquote(lit []byte) (string, error) {
-	in := lit[1 : len(lit)-1]
-	if bytes.IndexByte(in, '\\') < 0 {
-		return string(in), nil
-	}
-	out := make([]byte, 0, len(in))
-	for i := 0; i < len(in); i++ {
-		if in[i] != '\\' {
-			out = append(out, in[i])
-			continue
-		}
-		i++
-		switch c := in[i]; c {
-		case 'b':
-			out = append(out, '\b')
-		case 'f':
-			out = append(out, '\f')
-		case 'n':
-			out = append(out, '\n')
-		case 'r':
-			out = append(out, '\r')
-		case 't':
-			out = append(out, '\t')
-		case 'u':
-			r, _ := hex4(in, i+1)
-			i += 4
-			if utf16.IsSurrogate(r) {
-				low, ok := rune(0), i+2 < len(in) && in[i+1] == '\\' && in[i+2] == 'u'
-				if ok {
-					low, ok = hex4(in, i+3)
-				}
-				if r = utf16.DecodeRune(r, low); !ok || r == utf8.RuneError {
-					return "", ErrSurrogate
-				}
-				i += 6
-			}
-			out = utf8.AppendRune(out, r)
-		default:
-			out = append(out, c)
-		}
-	}
-	return string(out), nil
 }
 
 // Members steps through an object. The caller sets End to the position behind each value before the next call of Next:
@@ -453,51 +345,6 @@ func (e *Elements) Close(err error) (int, error) {
 		return e.End, err
 	}
 	return e.End + 1, nil
-}
-
-// AppendString appends s as a string literal, as JSON.stringify writes it. Broken UTF-8 becomes U+FFFD.
-func AppendString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	from := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			if plain[c] {
-				i++
-				continue
-			}
-			dst = append(dst, s[from:i]...)
-			switch c {
-			case '"', '\\':
-				dst = append(dst, '\\', c)
-			case '\b':
-				dst = append(dst, '\\', 'b')
-			case '\f':
-				dst = append(dst, '\\', 'f')
-			case '\n':
-				dst = append(dst, '\\', 'n')
-			case '\r':
-				dst = append(dst, '\\', 'r')
-			case '\t':
-				dst = append(dst, '\\', 't')
-			default:
-				const hex = "0123456789abcdef"
-				dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-			}
-			i++
-			from = i
-			continue
-		}
-		r, n := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && n == 1 {
-			dst = append(dst, s[from:i]...)
-			dst = append(dst, "\uFFFD"...)
-			from = i + n
-		}
-		i += n
-	}
-	dst = append(dst, s[from:]...)
-	return append(dst, '"')
 }
 
 // AppendNumber appends f as ECMAScript's Number.prototype.toString writes it: the shortest digits that read back as f,

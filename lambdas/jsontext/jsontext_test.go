@@ -122,6 +122,55 @@ func TestStringsAreWrittenLikeStringify(t *testing.T) {
 	}
 }
 
+func TestTheServicesSpellTwoEscapesOut(t *testing.T) {
+	for s, want := range map[string]string{
+		"\b\f\n\r\t":        `"\u0008\u000c\n\r\t"`,
+		"\x00\x1f\x7f\"\\/": "\"\\u0000\\u001f\x7f\\\"\\\\/\"",
+		"<\u2028é😀a\xffb":   "\"<\u2028é😀a\uFFFDb\"",
+	} {
+		if got := string(AppendAWSString(nil, s)); got != want {
+			t.Errorf("%q: got %s, want %s", s, got, want)
+		}
+	}
+}
+
+// AppendString looks at eight bytes at a time: a byte that needs an escape is found at every place.
+func TestEveryByteIsEscapedWhereItShould(t *testing.T) {
+	for c := range rune(utf8.RuneSelf) {
+		for at := range 20 {
+			text := []byte(strings.Repeat("x", 20))
+			text[at] = byte(c)
+			literal := AppendString(nil, string(text))
+			if got, _, err := Text(literal, 0); err != nil || !bytes.Equal(got, text) {
+				t.Errorf("byte %#x at %d: %s reads %q, %v", c, at, literal, got, err)
+			}
+		}
+	}
+}
+
+func TestText(t *testing.T) {
+	for _, c := range []struct{ name, literal, want string }{
+		{"plain", `"abc"`, "abc"},
+		{"every escape", `"\"\\\/\b\f\n\r\t\u0041"`, "\"\\/\b\f\n\r\tA"},
+		{"a surrogate pair", `"\ud83d\ude00!"`, "😀!"},
+		{"a high surrogate at the end", `"\ud83d"`, "\uFFFD"},
+		{"a low surrogate alone", `"\ude00!"`, "\uFFFD!"},
+		{"what follows a lone surrogate stands for itself", `"\ud83d\u0041\ud83d\n"`, "\uFFFDA\uFFFD\n"},
+		{"two high surrogates, the second with its partner", `"\ud83d\ud83d\ude00"`, "\uFFFD😀"},
+		{"an escape after nine plain bytes", `"123456789\n123456789"`, "123456789\n123456789"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got, end, err := Text("["+c.literal+"]", 1); err != nil || got != c.want || end != 1+len(c.literal) {
+				t.Errorf("got %q to %d, %v, want %q", got, end, err, c.want)
+			}
+		})
+	}
+	literal := []byte(`"abc"`)
+	if text, _, err := Text(literal, 0); err != nil || &text[0] != &literal[1] {
+		t.Errorf("a literal without escapes is copied, %v", err)
+	}
+}
+
 func TestNumbersAreWrittenLikeStringify(t *testing.T) {
 	for want, f := range map[string]float64{
 		"0": math.Copysign(0, -1), "1": 1, "-5": -5, "0.1": 0.1, "1e+21": 1e21, "100000000000000000000": 1e20,
@@ -175,6 +224,79 @@ func TestWhatIsWrittenReadsBack(t *testing.T) {
 		var back float64
 		if err := json.Unmarshal(AppendNumber(nil, f), &back); err != nil || back != f {
 			t.Fatalf("%g comes back as %g, %v", f, back, err)
+		}
+	})
+}
+
+// Both writers differ from encoding/json in the escapes they choose, not in what is read back; what is no UTF-8 becomes
+// U+FFFD.
+func FuzzAppendString(f *testing.F) {
+	for _, s := range []string{
+		"", "plain", "\"\\\b\f\n\r\t\x00\x1f\x7f", "h\u00e9\u2028\U0001f600", "<&>", "\xff\xc3", "a\xe2\x80", "\"\\\n\r\t\x00é\u2028\xff🚋",
+		"eight by\"te", "12345678\xff2345678\n",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, literal := range [][]byte{AppendString(nil, s), AppendAWSString(nil, s)} {
+			if !utf8.Valid(literal) {
+				t.Fatalf("%q becomes %q, which is no UTF-8", s, literal)
+			}
+			var back string
+			if err := json.Unmarshal(literal, &back); err != nil {
+				t.Fatalf("%q becomes %s: %v", s, literal, err)
+			}
+			if want := string([]rune(s)); back != want {
+				t.Fatalf("%q becomes %s and back %q", s, literal, back)
+			}
+		}
+	})
+}
+
+// FuzzText holds the reader of literals against encoding/json, for bytes and for strings.
+func FuzzText(f *testing.F) {
+	for _, s := range []string{
+		`""`, `"plain text"`, `"\"\\\/\b\f\n\r\t\u0041"`, `"\ud83d\ude00!"`, `"\ud83d"`, `"\ude00\ud83d"`, `"\ud83d\ud83d\ude00"`,
+		`"\ud83d\u0041"`, `"\ud83d\n"`, `"\uD83"`, `"\x"`, "\"\x01\"", "\"\xff\\n\"", `"1234567\n1234567890\t"`, `"open`,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		end, escaped, err := StringEnd(text, 0)
+		bytesEnd, bytesEscaped, bytesErr := StringEnd([]byte(text), 0)
+		if end != bytesEnd || escaped != bytesEscaped || (err == nil) != (bytesErr == nil) {
+			t.Fatalf("%q ends at %d %t %v, as bytes at %d %t %v", text, end, escaped, err, bytesEnd, bytesEscaped, bytesErr)
+		}
+		var want string
+		if err != nil {
+			if strings.HasPrefix(text, `"`) && json.Unmarshal([]byte(text), &want) == nil {
+				t.Fatalf("%q: %v", text, err)
+			}
+			return
+		}
+		literal := text[:end]
+		if err := json.Unmarshal([]byte(literal), &want); err != nil {
+			t.Fatalf("%q is accepted: %v", literal, err)
+		}
+		if escaped != strings.Contains(literal, `\`) {
+			t.Fatalf("%q: escaped is %t", literal, escaped)
+		}
+		got, end, err := Text(text, 0)
+		if err != nil || end != len(literal) {
+			t.Fatalf("%q is read to %d, %v", text, end, err)
+		}
+		if asBytes, end, err := Text([]byte(text), 0); string(asBytes) != got || end != len(literal) || err != nil {
+			t.Fatalf("%q is %q, as bytes %q to %d, %v", literal, got, asBytes, end, err)
+		}
+		if string([]rune(got)) != want { // broken UTF-8 stays as it is
+			t.Fatalf("%q is %q, want %q", literal, got, want)
+		}
+		strict, err := Unquote([]byte(literal))
+		if err != nil && !strings.Contains(got, "\uFFFD") {
+			t.Fatalf("%q is %q, strictly %v", literal, got, err)
+		}
+		if err == nil && strict != got {
+			t.Fatalf("%q is %q, Text has %q", literal, strict, got)
 		}
 	})
 }

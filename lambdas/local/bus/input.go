@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"example.com/arvo/lambdas/jsontext"
 	"example.com/arvo/lambdas/local/wire"
 )
 
@@ -175,10 +176,10 @@ type variable func(ev *event, rule *route) json.RawMessage
 
 // predefined are the variables that need no path.
 var predefined = map[string]variable{
-	"aws.events.rule-arn":  func(_ *event, rule *route) json.RawMessage { return appendString(nil, rule.arn) },
-	"aws.events.rule-name": func(_ *event, rule *route) json.RawMessage { return appendString(nil, rule.name) },
+	"aws.events.rule-arn":  func(_ *event, rule *route) json.RawMessage { return jsontext.AppendAWSString(nil, rule.arn) },
+	"aws.events.rule-name": func(_ *event, rule *route) json.RawMessage { return jsontext.AppendAWSString(nil, rule.name) },
 	"aws.events.event.ingestion-time": func(ev *event, _ *route) json.RawMessage {
-		return appendString(nil, ev.ingested.UTC().Format(timeLayout))
+		return jsontext.AppendAWSString(nil, ev.ingested.UTC().Format(timeLayout))
 	},
 	"aws.events.event.json": func(ev *event, _ *route) json.RawMessage { return ev.body },
 	"aws.events.event":      withoutDetail,
@@ -271,7 +272,7 @@ func (t template) render(ev *event, rule *route) ([]byte, error) {
 		case value[0] == '"':
 			out = append(out, value[1:len(value)-1]...)
 		default:
-			text := appendString(nil, string(value))
+			text := jsontext.AppendAWSString(nil, string(value))
 			out = append(out, text[1:len(text)-1]...)
 		}
 	}

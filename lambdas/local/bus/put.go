@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/arvo/lambdas/jsontext"
 	"example.com/arvo/lambdas/local/wire"
 )
 
@@ -182,11 +183,11 @@ func (p *putter) envelope(e *Entry, id *id) (body []byte, ok bool) {
 	b = append(b, `{"version":"0","id":"`...)
 	b = append(b, id[:]...)
 	b = append(b, `","detail-type":`...)
-	b = appendString(b, e.DetailType)
+	b = jsontext.AppendAWSString(b, e.DetailType)
 	b = append(b, `,"source":`...)
-	b = appendString(b, e.Source)
+	b = jsontext.AppendAWSString(b, e.Source)
 	b = append(b, `,"account":`...)
-	b = appendString(b, p.s.opt.Account)
+	b = jsontext.AppendAWSString(b, p.s.opt.Account)
 	b = append(b, `,"time":"`...)
 	if e.Time.IsZero() {
 		b = append(b, p.stamp...)
@@ -194,13 +195,13 @@ func (p *putter) envelope(e *Entry, id *id) (body []byte, ok bool) {
 		b = e.Time.UTC().AppendFormat(b, timeLayout)
 	}
 	b = append(b, `","region":`...)
-	b = appendString(b, p.s.opt.Region)
+	b = jsontext.AppendAWSString(b, p.s.opt.Region)
 	b = append(b, `,"resources":[`...)
 	for i, r := range e.Resources {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendString(b, r)
+		b = jsontext.AppendAWSString(b, r)
 	}
 	b = append(b, `],"detail":`...)
 	if b, ok = appendObject(b, e.Detail); !ok {

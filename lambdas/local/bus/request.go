@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"example.com/arvo/lambdas/jsontext"
 	"example.com/arvo/lambdas/local/wire"
 )
 
@@ -51,9 +52,9 @@ func encodeResults(results []Result) wire.Raw {
 		}
 		failed++
 		b = append(b, `{"ErrorCode":`...)
-		b = appendString(b, r.ErrorCode)
+		b = jsontext.AppendAWSString(b, r.ErrorCode)
 		b = append(b, `,"ErrorMessage":`...)
-		b = appendString(b, r.ErrorMessage)
+		b = jsontext.AppendAWSString(b, r.ErrorMessage)
 		b = append(b, '}')
 	}
 	b = append(b, `],"FailedEntryCount":`...)
@@ -82,7 +83,7 @@ func decodeEntries(body []byte) ([]Entry, error) {
 			d.entry(&entries[len(entries)-1])
 		})
 	})
-	if d.i = space(d.src, d.i); d.err == nil && d.i < len(d.src) {
+	if d.i = jsontext.Space(d.src, d.i); d.err == nil && d.i < len(d.src) {
 		d.syntax()
 	}
 	if d.err != nil {
@@ -129,7 +130,7 @@ func (d *decoder) entry(e *Entry) {
 
 // peek returns the first byte of the next token, or 0.
 func (d *decoder) peek() byte {
-	if d.i = space(d.src, d.i); d.err != nil || d.i >= len(d.src) {
+	if d.i = jsontext.Space(d.src, d.i); d.err != nil || d.i >= len(d.src) {
 		return 0
 	}
 	return d.src[d.i]
@@ -140,8 +141,8 @@ func (d *decoder) null() bool {
 	if d.peek() != 'n' {
 		return false
 	}
-	end, ok := literalEnd(d.src, d.i)
-	if !ok {
+	end, err := jsontext.Value(d.src, d.i, 0)
+	if err != nil {
 		d.syntax()
 	}
 	d.i = end
@@ -174,9 +175,8 @@ func (d *decoder) object(member func(name []byte)) {
 			return
 		}
 		d.peek()
-		start := d.i
-		end, ok := stringEnd(d.src, d.i)
-		if !ok {
+		name, end, err := jsontext.Text(d.src, d.i)
+		if err != nil {
 			d.syntax()
 			return
 		}
@@ -186,7 +186,7 @@ func (d *decoder) object(member func(name []byte)) {
 			return
 		}
 		d.i++
-		if member(unquote(d.src[start:end])); d.err != nil {
+		if member(name); d.err != nil {
 			return
 		}
 	}
@@ -229,14 +229,13 @@ func (d *decoder) string(member string) []byte {
 		d.wrongType(member, "a string")
 		return nil
 	}
-	start := d.i
-	end, ok := stringEnd(d.src, start)
-	if !ok {
+	text, end, err := jsontext.Text(d.src, d.i)
+	if err != nil {
 		d.syntax()
 		return nil
 	}
 	d.i = end
-	return unquote(d.src[start:end])
+	return text
 }
 
 // time reads a time in seconds since 1970, or null.
@@ -249,8 +248,8 @@ func (d *decoder) time() time.Time {
 		return time.Time{}
 	}
 	start := d.i
-	end, ok := numberEnd(d.src, start)
-	if !ok {
+	end, err := jsontext.Value(d.src, start, 0)
+	if err != nil {
 		d.syntax()
 		return time.Time{}
 	}
@@ -274,8 +273,8 @@ func (d *decoder) skip() {
 	for d.i < len(d.src) {
 		switch c := d.src[d.i]; c {
 		case '"':
-			end, ok := stringEnd(d.src, d.i)
-			if !ok {
+			end, _, err := jsontext.StringEnd(d.src, d.i)
+			if err != nil {
 				d.syntax()
 				return
 			}

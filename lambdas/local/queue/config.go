@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"example.com/arvo/lambdas/jsontext"
 )
 
 // A Config describes a queue. The zero value of every field but Name means AWS's default.
@@ -314,7 +316,7 @@ func parseRedriveAllow(text string) (*RedriveAllow, error) {
 	return &RedriveAllow{Permission: policy.Permission, SourceARNs: policy.Sources}, nil
 }
 
-func quoted(s string) string { return string(appendString(nil, s)) }
+func quoted(s string) string { return string(jsontext.AppendAWSString(nil, s)) }
 
 // names are the attributes in which two configurations can differ.
 func (c *Config) names() []string {

@@ -10,26 +10,6 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzAppendString holds the hand-written encoder to encoding/json.
-func FuzzAppendString(f *testing.F) {
-	for _, s := range []string{"", "plain", "\"\\\b\f\n\r\t\x00\x1f\x7f", "h\u00e9\u2028\U0001f600", "<&>", "\xff\xc3", "a\xe2\x80"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		got := appendString(nil, s)
-		var back string
-		if err := json.Unmarshal(got, &back); err != nil {
-			t.Fatalf("%q becomes %s: %v", s, got, err)
-		}
-		if want := strings.ToValidUTF8(s, ""); utf8.ValidString(s) && back != want {
-			t.Fatalf("%q becomes %s and back %q", s, got, back)
-		}
-		if !utf8.Valid(got) {
-			t.Fatalf("%q becomes %q, which is no UTF-8", s, got)
-		}
-	})
-}
-
 // FuzzAppendReceived holds the hand-written answer of ReceiveMessage to encoding/json.
 func FuzzAppendReceived(f *testing.F) {
 	f.Add("body", "name", "String", "value", "Root=1-0-0", int64(1700000000000), 1)

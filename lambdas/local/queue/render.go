@@ -4,50 +4,9 @@ import (
 	"encoding/base64"
 	"maps"
 	"slices"
-	"unicode/utf8"
+
+	"example.com/arvo/lambdas/jsontext"
 )
-
-const hexDigits = "0123456789abcdef"
-
-// appendString appends s as a JSON string, as encoding/json does without HTML escaping.
-func appendString(b []byte, s string) []byte {
-	b = append(b, '"')
-	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= 0x20 && c != '"' && c != '\\' && c < utf8.RuneSelf {
-			i++
-			continue
-		}
-		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(s[i:])
-			if r != utf8.RuneError || n != 1 {
-				i += n
-				continue
-			}
-		}
-		b = append(b, s[start:i]...)
-		switch c {
-		case '"', '\\':
-			b = append(b, '\\', c)
-		case '\n':
-			b = append(b, '\\', 'n')
-		case '\r':
-			b = append(b, '\\', 'r')
-		case '\t':
-			b = append(b, '\\', 't')
-		default:
-			if c < utf8.RuneSelf {
-				b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-			} else {
-				b = utf8.AppendRune(b, utf8.RuneError)
-			}
-		}
-		i++
-		start = i
-	}
-	return append(append(b, s[start:]...), '"')
-}
 
 // appendReceived appends the answer of ReceiveMessage. It is written by hand since it carries every message over the
 // wire once: encoding/json takes three times as long for it.
@@ -78,7 +37,7 @@ func appendMessage(b []byte, r *Received, want selection) []byte {
 	b = append(b, `","MD5OfBody":"`...)
 	b = append(b, r.MD5OfBody...)
 	b = append(b, `","Body":`...)
-	b = appendString(b, r.Body)
+	b = jsontext.AppendAWSString(b, r.Body)
 	if len(want.system) > 0 {
 		b = append(b, `,"Attributes":{`...)
 		first := true
@@ -90,9 +49,9 @@ func appendMessage(b []byte, r *Received, want selection) []byte {
 				b = append(b, ',')
 			}
 			first = false
-			b = appendString(b, name)
+			b = jsontext.AppendAWSString(b, name)
 			b = append(b, ':')
-			b = appendString(b, value)
+			b = jsontext.AppendAWSString(b, value)
 		}
 		b = append(b, '}')
 	}
@@ -125,17 +84,17 @@ func appendAttributes(b []byte, r *Received, want selection) []byte {
 			b = append(b, ',')
 		}
 		a := chosen[name]
-		b = appendString(b, name)
+		b = jsontext.AppendAWSString(b, name)
 		if a.binary() {
 			b = append(b, `:{"BinaryValue":"`...)
 			b = base64.StdEncoding.AppendEncode(b, a.BinaryValue)
 			b = append(b, '"')
 		} else {
 			b = append(b, `:{"StringValue":`...)
-			b = appendString(b, a.StringValue)
+			b = jsontext.AppendAWSString(b, a.StringValue)
 		}
 		b = append(b, `,"DataType":`...)
-		b = appendString(b, a.DataType)
+		b = jsontext.AppendAWSString(b, a.DataType)
 		b = append(b, '}')
 	}
 	return append(b, '}')

@@ -90,7 +90,6 @@ type Stack struct {
 	bus       *bus.Service
 	functions *function.Service
 	mappings  *mapping.Service
-	watched   []*queue.Queue // whose messages are accepted work
 
 	closing sync.Once
 	closed  error
@@ -205,22 +204,30 @@ func (s *Stack) close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// drain waits until the queues that feed functions are empty.
+// patience is how long a stack that ends waits for messages that only wait for another try: longer than the first
+// two of a failed message's waits.
+const patience = 5 * time.Second
+
+// drain waits until what was accepted is handled. Messages that keep failing are not waited for.
 func (s *Stack) drain(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for quiet := 0; quiet < 3; { // an event on its way from a handler to a queue is in no queue
-		left := s.Backlog()
-		if left == 0 {
+	for quiet, worked := 0, time.Now(); quiet < 3; { // an event on its way from a handler to the bus is nowhere for a moment
+		working, waiting := s.backlog()
+		switch {
+		case working > 0:
+			quiet, worked = 0, time.Now()
+		case waiting == 0:
 			quiet++
-		} else {
-			quiet = 0
+		case time.Since(worked) > patience:
+			s.log.Warn("events that had failed were waiting for another try", "events", waiting)
+			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			if left > 0 {
-				return fmt.Errorf("stack: %d accepted events were not handled", left)
+			if working+waiting > 0 {
+				return fmt.Errorf("stack: %d accepted events were not handled", working+waiting)
 			}
 			return nil
 		}
@@ -228,18 +235,48 @@ func (s *Stack) drain(ctx context.Context) error {
 	return nil
 }
 
-// Backlog is the number of messages in the queues that feed functions, those included that are being handled.
+// Backlog is the number of accepted events that are not handled yet, on the bus and in the queues that feed functions.
 func (s *Stack) Backlog() int {
-	n := 0
-	for _, q := range s.watched {
-		c := q.Counts()
-		n += c.Visible + c.InFlight + c.Delayed
+	working, waiting := s.backlog()
+	return working + waiting
+}
+
+// backlog tells events that are on their way from those that wait, in flight, for another try. Queues whose mapping is
+// off do not count: nobody handles them.
+func (s *Stack) backlog() (working, waiting int) {
+	if s.mappings == nil {
+		return 0, 0
 	}
-	return n
+	working = s.bus.Backlog()
+	running := 0
+	for _, f := range s.graph.Functions {
+		running += s.functions.Stats(f.Name).Concurrent
+	}
+	for _, m := range s.mappings.Mappings() {
+		if m.State() != mapping.Enabled {
+			continue
+		}
+		c := m.Config().Queue.Counts()
+		working += c.Visible + c.Delayed
+		waiting += c.InFlight
+	}
+	if running > 0 {
+		return working + waiting, 0
+	}
+	return working, waiting
 }
 
 // Invocations is how often a function was invoked.
 func (s *Stack) Invocations(function string) int { return s.functions.Stats(function).Invocations }
+
+// Received is how many messages a queue has handed out, by the output that has its URL.
+func (s *Stack) Received(output string) int {
+	q, ok := s.queues.Lookup(s.Output(output))
+	if !ok {
+		return 0
+	}
+	return int(q.Counts().Received)
+}
 
 // A server is an HTTP server on loopback.
 type server struct {

@@ -560,20 +560,45 @@ func TestWaitingClientsDoNotStopTheWork(t *testing.T) {
 }
 
 func TestCloseLetsAcceptedWorkEnd(t *testing.T) {
-	s := start(t, stack.Config{})
-	for range 20 {
-		s.post("com.workload.simulate", `{"sleep_ms":200}`)
+	for _, c := range []struct {
+		name   string
+		config stack.Config
+	}{
+		{"in the queues and in the handlers", stack.Config{}},
+		{"on the bus", stack.Config{Faults: fault.Rates{Delay: 2 * time.Second}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := start(t, c.config)
+			const n = 20
+			for range n {
+				s.post("com.workload.simulate", `{"sleep_ms":200}`)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			if err := s.Close(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if left := s.Backlog(); left != 0 {
+				t.Errorf("%d events were left", left)
+			}
+			if got := s.Received("ResponsesQueueUrl"); got != n {
+				t.Errorf("%d answers were stored, want %d", got, n)
+			}
+		})
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+}
+
+func TestCloseDoesNotWaitForWhatKeepsFailing(t *testing.T) {
+	s := start(t, stack.Config{})
+	s.set("RequestsQueueUrl", "VisibilityTimeout", "600")
+	s.put(event("poison", "order-1", "com.workload.simulate", "com.workload.simulate", `{"sleep_ms":"soon"}`))
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	if err := s.Close(ctx); err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
-	if n := s.Backlog(); n != 0 {
-		t.Errorf("%d events were left", n)
-	}
-	if n := s.Invocations("arvo-federated_handler"); n == 0 {
-		t.Error("nothing was handled")
+	if ctx.Err() != nil {
+		t.Error("it waited to the end of its context")
 	}
 }
 

@@ -280,7 +280,6 @@ func (s *Stack) addMappings() error {
 		if err != nil {
 			return fmt.Errorf("stack: %s: %w", m.LogicalID, err)
 		}
-		s.watched = append(s.watched, q)
 	}
 	return nil
 }

@@ -193,6 +193,7 @@ func (s *Service) Wire() wire.Service {
 		Prefix:         "DynamoDB_20120810",
 		Version:        "1.0",
 		ErrorNamespace: "com.amazonaws.dynamodb.v20120810",
+		Checksum:       true,
 		Operations:     operations,
 	}
 }

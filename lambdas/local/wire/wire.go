@@ -30,10 +30,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -114,6 +116,7 @@ type Service struct {
 	Prefix         string // of X-Amz-Target, before the dot: "AmazonSQS"
 	Version        string // of AWS JSON: "1.0" or "1.1"
 	ErrorNamespace string // before the # of an error's __type: "com.amazonaws.sqs"; may be empty
+	Checksum       bool   // answers carry X-Amz-Crc32, as DynamoDB's do: its clients complain about answers without
 	Operations     map[string]Operation
 }
 
@@ -143,8 +146,8 @@ func (m *Mux) Handle(s Service) {
 // HandleQuery registers a service in the query protocol.
 func (m *Mux) HandleQuery(q Query) { m.queries = append(m.queries, q) }
 
-// HandlePath registers a REST service for all paths that begin with prefix, which ends in a slash.
-func (m *Mux) HandlePath(prefix string, h http.Handler) { m.paths.Handle(prefix, h) }
+// HandlePath registers a REST service for a pattern of [http.ServeMux]: one that ends in a slash stands for all below.
+func (m *Mux) HandlePath(pattern string, h http.Handler) { m.paths.Handle(pattern, h) }
 
 // ServeHTTP answers one call.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -155,7 +158,7 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				panic(p)
 			}
 			slog.ErrorContext(r.Context(), "operation panicked", "panic", p, "stack", string(debug.Stack()))
-			writeJSONError(w, "1.0", "", asError(r.Context(), fmt.Errorf("panic: %v", p)))
+			Service{Version: "1.0"}.writeError(w, asError(r.Context(), fmt.Errorf("panic: %v", p)))
 		}
 	}()
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
@@ -173,17 +176,17 @@ func (m *Mux) serveJSON(w http.ResponseWriter, r *http.Request, target string) {
 	prefix, name, _ := strings.Cut(target, ".")
 	s, ok := m.services[prefix]
 	if !ok {
-		writeJSONError(w, "1.0", "", Errorf("UnknownOperationException", "no service here answers to %q", target))
+		Service{Version: "1.0"}.writeError(w, Errorf("UnknownOperationException", "no service here answers to %q", target))
 		return
 	}
 	op, ok := s.Operations[name]
 	if !ok {
-		writeJSONError(w, s.Version, s.ErrorNamespace, Errorf("UnknownOperationException", "this %s does not know the operation %q", s.Prefix, name))
+		s.writeError(w, Errorf("UnknownOperationException", "this %s does not know the operation %q", s.Prefix, name))
 		return
 	}
 	body, err := ReadBody(w, r)
 	if err != nil {
-		writeJSONError(w, s.Version, s.ErrorNamespace, asError(r.Context(), err))
+		s.writeError(w, asError(r.Context(), err))
 		return
 	}
 	ctx := r.Context()
@@ -192,18 +195,27 @@ func (m *Mux) serveJSON(w http.ResponseWriter, r *http.Request, target string) {
 	}
 	out, err := op(ctx, body)
 	if err != nil {
-		writeJSONError(w, s.Version, s.ErrorNamespace, asError(r.Context(), err))
+		s.writeError(w, asError(r.Context(), err))
 		return
 	}
 	raw, ok := out.(Raw)
 	if !ok {
 		if raw, err = marshal(out); err != nil {
-			writeJSONError(w, s.Version, s.ErrorNamespace, asError(r.Context(), err))
+			s.writeError(w, asError(r.Context(), err))
 			return
 		}
 	}
-	w.Header().Set("Content-Type", "application/x-amz-json-"+s.Version)
-	w.Write(raw) // an error means that the client has gone; nobody is left to tell
+	s.write(w, http.StatusOK, raw)
+}
+
+func (s Service) write(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/x-amz-json-"+s.Version)
+	if s.Checksum {
+		h.Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10))
+	}
+	w.WriteHeader(status)
+	w.Write(body) // an error means that the client has gone; nobody is left to tell
 }
 
 // ReadBody reads a request's body within [MaxBody].
@@ -234,10 +246,10 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
 
-func writeJSONError(w http.ResponseWriter, version, namespace string, e *Error) {
+func (s Service) writeError(w http.ResponseWriter, e *Error) {
 	typ := e.Code
-	if namespace != "" {
-		typ = namespace + "#" + e.Code
+	if s.ErrorNamespace != "" {
+		typ = s.ErrorNamespace + "#" + e.Code
 	}
 	body := map[string]any{"__type": typ, "message": e.Message}
 	for k, v := range e.Members {
@@ -246,14 +258,12 @@ func writeJSONError(w http.ResponseWriter, version, namespace string, e *Error) 
 	if e.QueryCode != "" {
 		w.Header().Set("x-amzn-query-error", e.QueryCode+";Sender")
 	}
-	w.Header().Set("Content-Type", "application/x-amz-json-"+version)
 	w.Header().Set("x-amzn-ErrorType", e.Code)
-	w.WriteHeader(e.status())
 	b, err := marshal(body)
 	if err != nil {
 		b = []byte(`{"__type":"InternalFailure"}`)
 	}
-	w.Write(b) // see serveJSON
+	s.write(w, e.status(), b)
 }
 
 func (e *Error) status() int {
@@ -275,7 +285,7 @@ func WriteRESTError(w http.ResponseWriter, e *Error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("x-amzn-ErrorType", e.Code)
 	w.WriteHeader(e.status())
-	json.NewEncoder(w).Encode(body) // see serveJSON
+	json.NewEncoder(w).Encode(body) // see Service.write
 }
 
 func (m *Mux) serveQuery(w http.ResponseWriter, r *http.Request) {

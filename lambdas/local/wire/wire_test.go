@@ -100,6 +100,23 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+func TestChecksum(t *testing.T) {
+	mux := new(wire.Mux)
+	mux.Handle(wire.Service{Prefix: "DynamoDB", Version: "1.0", Checksum: true, Operations: map[string]wire.Operation{
+		"Echo":   func(_ context.Context, body []byte) (any, error) { return wire.Raw(body), nil },
+		"Refuse": func(context.Context, []byte) (any, error) { return nil, wire.Errorf("No", "no") },
+	}})
+	for target, want := range map[string]string{"DynamoDB.Echo": "2745614147", "DynamoDB.Refuse": "1080127493"} {
+		req := httptest.NewRequest("POST", "/", strings.NewReader("{}"))
+		req.Header.Set("X-Amz-Target", target)
+		rec := httptest.NewRecorder()
+		mux.ServeHTTP(rec, req)
+		if got := rec.Header().Get("X-Amz-Crc32"); got != want {
+			t.Errorf("%s: %q, want %q for %s", target, got, want, rec.Body)
+		}
+	}
+}
+
 func TestQueryErrorHeader(t *testing.T) {
 	res, _ := call(t, "POST", "/", "AmazonEcho.Refuse", `{}`)
 	if got, want := res.Header.Get("x-amzn-query-error"), "AWS.Echo.NonExistentQueue;Sender"; got != want {

@@ -206,28 +206,31 @@ func AppendAWSString(dst []byte, s string) []byte {
 }
 
 func appendString(dst []byte, s string, short bool) []byte {
-	if !utf8.ValidString(s) {
-		s = string([]rune(s)) // every byte that is out of place becomes U+FFFD
-	}
+	start := len(dst)
 	dst = append(dst, '"')
-	from := 0
-	for i := 0; i < len(s); i++ {
+	from, i := 0, 0
+	seen := uint64(0) // the bits of all bytes: the high ones tell ASCII from what may be broken
+	for {
 		for i+8 <= len(s) {
-			if stop := notPlain(load8(s, i)); stop != 0 {
+			x := load8(s, i)
+			seen |= x
+			if stop := notPlain(x); stop != 0 {
 				i += bits.TrailingZeros64(stop) / 8
 				break
 			}
 			i += 8
 		}
+		for i < len(s) && plain[s[i]] {
+			seen |= uint64(s[i])
+			i++
+		}
 		if i == len(s) {
 			break
 		}
 		c := s[i]
-		if plain[c] {
-			continue
-		}
 		dst = append(dst, s[from:i]...)
-		from = i + 1
+		i++
+		from = i
 		switch {
 		case c == '"' || c == '\\':
 			dst = append(dst, '\\', c)
@@ -245,6 +248,9 @@ func appendString(dst []byte, s string, short bool) []byte {
 			const hex = "0123456789abcdef"
 			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 		}
+	}
+	if seen&high != 0 && !utf8.ValidString(s) {
+		return appendString(dst[:start], string([]rune(s)), short) // every byte that is out of place becomes U+FFFD
 	}
 	dst = append(dst, s[from:]...)
 	return append(dst, '"')

@@ -4,9 +4,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strconv"
-	"unicode/utf16"
 	"unicode/utf8"
 
+	"example.com/arvo/lambdas/jsontext"
 	"example.com/arvo/lambdas/local/wire"
 )
 
@@ -57,20 +57,9 @@ func (p *parser) malformed() error {
 	return wire.Errorf("SerializationException", "the JSON of an attribute value is malformed at byte %d", p.pos)
 }
 
-func (p *parser) space() {
-	for p.pos < len(p.text) {
-		switch p.text[p.pos] {
-		case ' ', '\t', '\n', '\r':
-			p.pos++
-		default:
-			return
-		}
-	}
-}
-
 // peek returns the next byte that is no space, 0 at the end.
 func (p *parser) peek() byte {
-	p.space()
+	p.pos = jsontext.Space(p.text, p.pos)
 	if p.pos == len(p.text) {
 		return 0
 	}
@@ -86,7 +75,7 @@ func (p *parser) accept(c byte) bool {
 }
 
 func (p *parser) end() error {
-	if p.space(); p.pos != len(p.text) {
+	if p.pos = jsontext.Space(p.text, p.pos); p.pos != len(p.text) {
 		return p.malformed()
 	}
 	return nil
@@ -390,100 +379,15 @@ func (p *parser) skip(depth int) error {
 
 // str reads the string whose opening quote is at hand.
 func (p *parser) str() (string, error) {
-	p.pos++
-	start := p.pos
-	for ; p.pos < len(p.text); p.pos++ {
-		switch c := p.text[p.pos]; {
-		case c == '"':
-			s := p.text[start:p.pos]
-			p.pos++
-			if !p.trusted && !utf8.ValidString(s) {
-				return string([]rune(s)), nil // as encoding/json: what is no UTF-8 becomes U+FFFD
-			}
-			return s, nil
-		case c == '\\':
-			return p.escaped(start)
-		case c < ' ':
-			return "", p.malformed()
-		}
+	text, end, err := jsontext.Text(p.text, p.pos)
+	p.pos = end
+	if err != nil {
+		return "", p.malformed()
 	}
-	return "", p.malformed()
-}
-
-// escaped reads on a string that has escapes: pos is at the first, start at the string's first byte.
-func (p *parser) escaped(start int) (string, error) {
-	b := make([]byte, 0, len(p.text[start:p.pos])+64)
-	for {
-		b = append(b, p.text[start:p.pos]...)
-		if p.pos+1 >= len(p.text) {
-			return "", p.malformed()
-		}
-		c := p.text[p.pos+1]
-		p.pos += 2
-		switch c {
-		case '"', '\\', '/':
-			b = append(b, c)
-		case 'b':
-			b = append(b, '\b')
-		case 'f':
-			b = append(b, '\f')
-		case 'n':
-			b = append(b, '\n')
-		case 'r':
-			b = append(b, '\r')
-		case 't':
-			b = append(b, '\t')
-		case 'u':
-			r, ok := p.hex4()
-			if !ok {
-				return "", p.malformed()
-			}
-			if utf16.IsSurrogate(r) {
-				first := r
-				r = utf8.RuneError
-				if save := p.pos; p.pos+1 < len(p.text) && p.text[p.pos] == '\\' && p.text[p.pos+1] == 'u' {
-					p.pos += 2
-					second, ok := p.hex4()
-					if !ok {
-						return "", p.malformed()
-					}
-					if r = utf16.DecodeRune(first, second); r == utf8.RuneError {
-						p.pos = save // the second stands for itself
-					}
-				}
-			}
-			b = utf8.AppendRune(b, r)
-		default:
-			return "", p.malformed()
-		}
-		start = p.pos
-		for p.pos < len(p.text) && p.text[p.pos] != '"' && p.text[p.pos] != '\\' {
-			if p.text[p.pos] < ' ' {
-				return "", p.malformed()
-			}
-			p.pos++
-		}
-		if p.pos == len(p.text) {
-			return "", p.malformed()
-		}
-		if p.text[p.pos] == '"' {
-			b = append(b, p.text[start:p.pos]...)
-			p.pos++
-			if !p.trusted && !utf8.Valid(b) {
-				return string([]rune(string(b))), nil
-			}
-			return string(b), nil
-		}
+	if !p.trusted && !utf8.ValidString(text) {
+		return string([]rune(text)), nil // as encoding/json: what is no UTF-8 becomes U+FFFD
 	}
-}
-
-func (p *parser) hex4() (rune, bool) {
-	if p.pos+4 > len(p.text) {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(p.text[p.pos:p.pos+4], 16, 16)
-	p.pos += 4
-	return rune(n), err == nil
+	return text, nil
 }
 
 // AppendJSON appends the item as it goes over the wire, compact and in the order of names.
@@ -493,7 +397,7 @@ func (m Map) AppendJSON(dst []byte) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = appendString(dst, m[i].Name)
+		dst = jsontext.AppendAWSString(dst, m[i].Name)
 		dst = append(dst, ':')
 		dst = m[i].Value.AppendJSON(dst)
 	}
@@ -540,33 +444,5 @@ func (v Value) appendText(dst []byte) []byte {
 		dst = base64.StdEncoding.AppendEncode(dst, []byte(v.Text))
 		return append(dst, '"')
 	}
-	return appendString(dst, v.Text)
-}
-
-func appendString(dst []byte, s string) []byte {
-	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
-	start := 0
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' {
-			continue
-		}
-		dst = append(dst, s[start:i]...)
-		switch c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		}
-		start = i + 1
-	}
-	dst = append(dst, s[start:]...)
-	return append(dst, '"')
+	return jsontext.AppendAWSString(dst, v.Text)
 }

@@ -158,6 +158,10 @@ func (noQueue) ChangeMessageVisibilityBatch(context.Context, *sqs.ChangeMessageV
 	return nil, errors.New("no queue")
 }
 
+func (noQueue) SendMessage(context.Context, *sqs.SendMessageInput, ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
+	return nil, errors.New("no queue")
+}
+
 const responseTable = "arvo-responses"
 
 // openTable returns a client of an empty table on this machine, as template.yaml declares ResponseTable.

@@ -25,8 +25,17 @@ type emitter struct {
 // emittersOf indexes contracts by what they emit, their system errors included.
 func emittersOf(contracts map[string]*arvo.Contract) (map[string]emitter, error) {
 	emitters := map[string]emitter{}
+	add := func(emitted string, e emitter) error {
+		if other, ok := emitters[emitted]; ok && other != e {
+			return fmt.Errorf("api_lambda: %s and %s both emit %s: whose request it completes is in doubt", other.contract, e.contract, emitted)
+		}
+		emitters[emitted] = e
+		return nil
+	}
 	for _, c := range contracts {
-		emitters[c.SystemErrorType()] = emitter{c.Type(), store.Failed}
+		if err := add(c.SystemErrorType(), emitter{c.Type(), store.Failed}); err != nil {
+			return nil, err
+		}
 		for _, number := range c.Versions() {
 			version, err := c.Version(number)
 			if err != nil {
@@ -37,7 +46,9 @@ func emittersOf(contracts map[string]*arvo.Contract) (map[string]emitter, error)
 				if c.IsProgress(t) {
 					outcome = store.Pending
 				}
-				emitters[t] = emitter{c.Type(), outcome}
+				if err := add(t, emitter{c.Type(), outcome}); err != nil {
+					return nil, err
+				}
 			}
 		}
 	}

@@ -183,3 +183,15 @@ func TestAnAnswerNobodyAskedForMakesASubject(t *testing.T) {
 		t.Errorf("%+v", view)
 	}
 }
+
+func TestTwoContractsMayNotEmitTheSameType(t *testing.T) {
+	contracts := map[string]*arvo.Contract{}
+	for _, typ := range []string{"com.a.one", "com.a.two"} {
+		contracts[typ] = arvo.MustContract(arvo.NewContract(arvo.ContractSpec{URI: "#/" + typ, Type: typ, Versions: map[string]arvo.VersionSpec{
+			"1.0.0": {Accepts: arvo.SchemaFor[struct{}](), Emits: map[string]arvo.Schema{"evt.a.done": arvo.SchemaFor[struct{}]()}},
+		}}))
+	}
+	if _, err := emittersOf(contracts); err == nil || !strings.Contains(err.Error(), "both emit evt.a.done") {
+		t.Errorf("got %v", err)
+	}
+}

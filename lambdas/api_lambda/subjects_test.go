@@ -213,7 +213,7 @@ func TestAWaitReadsLessAndLessOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &pendingTable{began: time.Now()}
 		a := newAPI(api{responses: store.NewResponses(p, "t", time.Now)})
-		head, err := a.await(t.Context(), "s", 2*time.Second)
+		head, err := a.await(t.Context(), []string{"s"}, 2*time.Second)
 		if err != nil || head.Status != store.Pending {
 			t.Fatal(head, err)
 		}
@@ -232,7 +232,7 @@ func TestAWaitEndsWithItsInvocation(t *testing.T) {
 		a := newAPI(api{responses: store.NewResponses(&pendingTable{began: time.Now()}, "t", time.Now)})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := a.await(ctx, "s", 10*time.Second); err != context.DeadlineExceeded {
+		if _, err := a.await(ctx, []string{"s"}, 10*time.Second); err != context.DeadlineExceeded {
 			t.Error(err)
 		}
 	})

@@ -161,14 +161,23 @@ func (r *Responses) acceptedBefore(ctx context.Context, req Request, key item, n
 
 // Landed says that the request with this key is no longer in flight.
 func (r *Responses) Landed(ctx context.Context, key string) error {
-	_, err := r.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &r.table, Key: item{"pk": text(keyOf(key)), "sk": text("KEY")},
+	err := r.update(ctx, &dynamodb.UpdateItemInput{
+		Key:              item{"pk": text(keyOf(key)), "sk": text("KEY")},
 		UpdateExpression: aws.String("REMOVE flightUntil"), ConditionExpression: aws.String("attribute_exists(pk)"),
 	})
 	if err != nil {
 		return fmt.Errorf("store: landed: %w", err)
 	}
 	return nil
+}
+
+// update updates one item, again if a transaction was just at it.
+func (r *Responses) update(ctx context.Context, in *dynamodb.UpdateItemInput) error {
+	in.TableName = &r.table
+	return retryContention(ctx, func() error {
+		_, err := r.client.UpdateItem(ctx, in)
+		return err
+	})
 }
 
 // Head returns the state of a subject, read consistently, or [ErrNotFound].
@@ -229,20 +238,18 @@ func (r *Responses) Record(ctx context.Context, resp Response) (duplicate bool, 
 	}
 	// HEAD is updated after a duplicate too: the first delivery may have died in between.
 	id := seenID(resp.Event)
-	terminal := resp.Outcome != Pending
-	for range 4 { // each round but the last learns something that cannot change back
-		old, err := r.count(ctx, resp, id, terminal, now)
-		switch {
-		case err != nil:
-			return false, fmt.Errorf("store: record %s: %w", resp.Event.ID, err)
-		case old == nil:
-			return false, nil
-		case slices.Contains(old.texts("seen"), id):
-			return true, r.countAgain(ctx, resp.Event.Subject)
-		}
-		terminal = false // completed by another event, or this one does not answer the request
+	old, err := r.count(ctx, resp, id, resp.Outcome != Pending, now)
+	if err == nil && old != nil && !slices.Contains(old.texts("seen"), id) {
+		// Completed by another event, or this one does not answer the request: it counts, and completes nothing.
+		old, err = r.count(ctx, resp, id, false, now)
 	}
-	return false, fmt.Errorf("store: record %s: %w", resp.Event.ID, errContended)
+	if err != nil {
+		return false, fmt.Errorf("store: record %s: %w", resp.Event.ID, err)
+	}
+	if old != nil {
+		return true, r.countAgain(ctx, resp.Event.Subject)
+	}
+	return false, nil
 }
 
 // count adds an event to HEAD unless HEAD has it already, or, for a terminal one, is completed or belongs to another
@@ -267,8 +274,8 @@ func (r *Responses) count(ctx context.Context, resp Response, id string, termina
 		set += ", traceId = if_not_exists(traceId, :trace)"
 		values[":trace"] = text(resp.TraceID)
 	}
-	_, err = r.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &r.table, Key: item{"pk": text(resp.Event.Subject), "sk": text("HEAD")},
+	err = r.update(ctx, &dynamodb.UpdateItemInput{
+		Key:                      item{"pk": text(resp.Event.Subject), "sk": text("HEAD")},
 		UpdateExpression:         aws.String(set + " ADD seen :ids, deliveries :one, units :units"),
 		ConditionExpression:      aws.String(condition),
 		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
@@ -283,8 +290,8 @@ func (r *Responses) count(ctx context.Context, resp Response, id string, termina
 
 // countAgain counts the delivery of an event that HEAD has.
 func (r *Responses) countAgain(ctx context.Context, subject string) error {
-	_, err := r.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &r.table, Key: item{"pk": text(subject), "sk": text("HEAD")},
+	err := r.update(ctx, &dynamodb.UpdateItemInput{
+		Key:                       item{"pk": text(subject), "sk": text("HEAD")},
 		UpdateExpression:          aws.String("ADD deliveries :one"),
 		ExpressionAttributeValues: item{":one": number(1)},
 	})

@@ -260,6 +260,15 @@ func TestARequestIsAnsweredOnItsSubject(t *testing.T) {
 	}
 }
 
+func TestAnEventThatIsPutByHandIsAnsweredOnItsSubject(t *testing.T) {
+	s := start(t, stack.Config{})
+	s.put(event("1", "by-hand", "com.workload.simulate", "com.workload.simulate", `{"sleep_ms":300}`))
+	// Nobody has accepted it: the subject comes to be with its answer, while the client waits.
+	if v, ok := s.get("by-hand", 10); !ok || v.Status != "completed" || len(v.Events) != 1 {
+		t.Errorf("%v %+v", ok, v)
+	}
+}
+
 // accepted is a request that was answered with 202.
 type accepted struct{ subject, id, typ string }
 

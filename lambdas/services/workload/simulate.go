@@ -35,8 +35,8 @@ var SimulateContract = arvo.MustContract(arvo.NewContract(arvo.ContractSpec{
 
 // Simulate says what a request costs. A field that is absent costs nothing.
 type Simulate struct {
-	SleepMS int     `json:"sleep_ms" minimum:"0" maximum:"20000" default:"0" jsonschema:"milliseconds to wait"`
-	CPUMS   int     `json:"cpu_ms" minimum:"0" maximum:"20000" default:"0" jsonschema:"milliseconds of CPU time to spend after that"`
+	SleepMS int     `json:"sleep_ms" minimum:"0" maximum:"12000" default:"0" jsonschema:"milliseconds to wait"`
+	CPUMS   int     `json:"cpu_ms" minimum:"0" maximum:"12000" default:"0" jsonschema:"milliseconds of CPU time to spend after that"`
 	Fail    float64 `json:"fail" minimum:"0" maximum:"1" default:"0" jsonschema:"probability of a system error, drawn from the event's id"`
 	Fanout  int     `json:"fanout" minimum:"0" maximum:"1000" default:"0" jsonschema:"number of progress events"`
 	Pad     string  `json:"pad" maxLength:"204800" default:"" jsonschema:"comes back in the success"`

@@ -15,7 +15,8 @@
 //
 // [AppendString], [AppendNumber] and [Marshal] write what ECMAScript's JSON.stringify writes: no HTML escaping, U+2028 and
 // U+2029 as they are, numbers in their shortest form. [AppendAWSString] is AppendString with the escapes of the services
-// in lambdas/local. All writers replace broken UTF-8 by U+FFFD, so that what they write is JSON whatever they are given.
+// in lambdas/local. Broken UTF-8 in a string becomes U+FFFD, so that what is written is JSON whatever was given;
+// in a json.RawMessage, which stays as it is but for white space, it is an error.
 //
 // # Why not encoding/json
 //
@@ -28,7 +29,7 @@
 // Three walks over JSON in lambdas/local are deliberately not made of this package's: patterns look at an event only as
 // far as a rule asks and do not check the rest; the bus drops the white space of a detail in the same pass that checks it,
 // to a depth of 1000 rather than MaxDepth; the table's parser calls back for each typed attribute and answers with AWS's
-// errors. The latter two take the ends of strings and values, and their texts, from here.
+// errors. The latter two read their strings with this package.
 package jsontext
 
 import (

@@ -43,7 +43,9 @@ func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int 
 		return 0
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, err)
+		if !errors.Is(err, errUsage) {
+			fmt.Fprintln(stderr, err)
+		}
 		return 2
 	}
 	config.Log = slog.New(slog.NewTextHandler(stderr, nil))
@@ -62,6 +64,7 @@ func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int 
 		case <-ctx.Done():
 		}
 	}()
+	fmt.Fprintf(stderr, "building the functions of %s\n", config.Template)
 	began := time.Now()
 	s, err := stack.Start(ctx, config)
 	if err != nil {
@@ -75,7 +78,7 @@ func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int 
 	<-stopped
 
 	if n := s.Backlog(); n > 0 {
-		fmt.Fprintf(stdout, "finishing %d accepted events; Ctrl-C again leaves them\n", n)
+		fmt.Fprintf(stdout, "finishing %d messages, for up to %v; Ctrl-C again leaves them\n", n, drainTime)
 	}
 	closing, giveUp := context.WithTimeout(context.Background(), drainTime)
 	defer giveUp()
@@ -92,6 +95,8 @@ func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int 
 	}
 	return 0
 }
+
+var errUsage = errors.New("wrong usage")
 
 // parse reads the command line.
 func parse(args []string, stderr io.Writer) (config stack.Config, logs bool, err error) {
@@ -122,10 +127,13 @@ func parse(args []string, stderr io.Writer) (config stack.Config, logs bool, err
 		if errors.Is(err, flag.ErrHelp) {
 			return config, false, err
 		}
-		return config, false, errors.New("see -help")
+		return config, false, errUsage // the flag package has said it all
 	}
 	if flags.NArg() > 0 {
 		return config, false, fmt.Errorf("%q is no flag; see -help", flags.Arg(0))
+	}
+	if config.Name == "" {
+		return config, false, errors.New("-stack-name: a name is due")
 	}
 	if config.AccountConcurrency < 1 {
 		return config, false, fmt.Errorf("-account-concurrency %d: a whole number from 1 is due", config.AccountConcurrency)

@@ -45,6 +45,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"example.com/arvo/lambdas/local/bus"
@@ -108,7 +109,7 @@ func Start(ctx context.Context, c Config) (_ *Stack, err error) {
 	}
 	source, err := os.ReadFile(c.Template)
 	if err != nil {
-		return nil, fmt.Errorf("stack: %w", err)
+		return nil, fmt.Errorf("stack: the template cannot be read: %w", err)
 	}
 	parsed, err := template.Parse(c.Template, source)
 	if err != nil {
@@ -297,6 +298,9 @@ func listen(address string) (*server, error) {
 		return nil, fmt.Errorf("stack: address %q: only loopback addresses are served: nothing here asks for credentials", address)
 	}
 	listener, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("stack: something else listens on %s: end it, or choose another address", address)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("stack: %w", err)
 	}

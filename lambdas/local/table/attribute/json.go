@@ -439,9 +439,14 @@ func (v Value) AppendJSON(dst []byte) []byte {
 }
 
 func (v Value) appendText(dst []byte) []byte {
-	if v.Type == B {
+	switch v.Type {
+	case B:
 		dst = append(dst, '"')
 		dst = base64.StdEncoding.AppendEncode(dst, []byte(v.Text))
+		return append(dst, '"')
+	case N: // as [Number] makes it: nothing in it needs an escape
+		dst = append(dst, '"')
+		dst = append(dst, v.Text...)
 		return append(dst, '"')
 	}
 	return jsontext.AppendAWSString(dst, v.Text)

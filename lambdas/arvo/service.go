@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -232,8 +233,12 @@ func (s *Service) run(ctx context.Context, in Event, v *Version) (outputs []Outp
 	defer func() {
 		if p := recover(); p != nil {
 			cause, _ := p.(error)
+			said := fmt.Sprintf("%T", p) // the value itself may hold the event's data, and messages are logged
+			if fault, ok := p.(runtime.Error); ok {
+				said = fault.Error()
+			}
 			outputs, err = nil, &Violation{
-				Kind: KindExecution, Message: fmt.Sprintf("panic in %s %s: %v", s.Source(), v.number, p),
+				Kind: KindExecution, Message: fmt.Sprintf("panic in %s %s: %s", s.Source(), v.number, said),
 				Cause: cause, Metadata: map[string]any{"stack": string(debug.Stack())},
 			}
 		}

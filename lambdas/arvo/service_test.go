@@ -222,7 +222,7 @@ func TestServiceRefuses(t *testing.T) {
 		{"an output with a forged attribute", "bad extension", nil, arvo.ErrContract, "source: an extension must not be called like an attribute"},
 		{"an output to no name", "bad to", nil, arvo.ErrContract, "to: URI malformed"},
 		{"a violation of the author's", "violation", nil, arvo.ErrViolation, "wrapped: ViolationError<RATE_LIMIT> slow down"},
-		{"a panic", "panic", nil, arvo.ErrExecution, "ViolationError<Execution> panic in com.user.greet 1.0.0: oh no"},
+		{"a panic, of whose value only the type is told", "panic", nil, arvo.ErrExecution, "ViolationError<Execution> panic in com.user.greet 1.0.0: string"},
 		{"a panic of the runtime", "runtime panic", nil, arvo.ErrExecution, "index out of range"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

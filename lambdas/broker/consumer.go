@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,6 +32,7 @@ type Delivery struct {
 type QueueAPI interface {
 	GetQueueUrl(context.Context, *sqs.GetQueueUrlInput, ...func(*sqs.Options)) (*sqs.GetQueueUrlOutput, error)
 	ChangeMessageVisibilityBatch(context.Context, *sqs.ChangeMessageVisibilityBatchInput, ...func(*sqs.Options)) (*sqs.ChangeMessageVisibilityBatchOutput, error)
+	SendMessage(context.Context, *sqs.SendMessageInput, ...func(*sqs.Options)) (*sqs.SendMessageOutput, error)
 }
 
 // ConsumerConfig says how to consume. Queue and Handle are required.
@@ -40,8 +41,14 @@ type ConsumerConfig struct {
 	Handle      func(context.Context, Delivery) error // nil acknowledges the message
 	Parallelism int                                   // subjects at a time; default 10
 	Margin      time.Duration                         // before the deadline; default 1 s
-	Log         *slog.Logger                          // default slog.Default()
-	Jitter      func() float64                        // in [0,1); nil: math/rand/v2
+
+	// MaxReceives is the receive that a contended message never gets to: a copy takes its place one receive before. The
+	// default, 4, is one less than the maxReceiveCount of template.yaml, because a receive that no handler saw, as when
+	// the function is throttled or dies, counts as well.
+	MaxReceives int
+
+	Log    *slog.Logger   // default slog.Default()
+	Jitter func() float64 // in [0,1); nil: math/rand/v2
 }
 
 // A Consumer handles batches of messages from event source mappings. It may be used by many goroutines.
@@ -58,6 +65,9 @@ func NewConsumer(c ConsumerConfig) *Consumer {
 	if c.Margin <= 0 {
 		c.Margin = time.Second
 	}
+	if c.MaxReceives <= 0 {
+		c.MaxReceives = 4
+	}
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
@@ -67,8 +77,13 @@ func NewConsumer(c ConsumerConfig) *Consumer {
 	return &Consumer{ConsumerConfig: c}
 }
 
-// ErrUnfinished is the failure of a message whose handler had not returned shortly before the deadline.
-var ErrUnfinished = errors.New("not finished before the deadline")
+// The failures of messages that the deadline has overtaken, shortly before it.
+var (
+	// ErrUnfinished: the handler had started and not returned. It may still be at work.
+	ErrUnfinished = errors.New("not finished before the deadline")
+	// ErrNotStarted: the handler was never called, and will not be in this invocation.
+	ErrNotStarted = errors.New("not started before the deadline")
+)
 
 // Batch handles the messages of one invocation and lists those that failed. It never returns an error: that would fail the
 // messages that went well.
@@ -77,19 +92,17 @@ func (c *Consumer) Batch(ctx context.Context, batch events.SQSEvent) (events.SQS
 	work, cancel := ctx, context.CancelFunc(func() {})
 	if deadline, ok := ctx.Deadline(); ok {
 		work, cancel = context.WithDeadline(ctx, deadline.Add(-c.Margin))
+		var stop context.CancelFunc // an answer that waits for the queue until the deadline is none
+		ctx, stop = context.WithDeadline(ctx, deadline.Add(-c.Margin/4))
+		defer stop()
 	}
 	defer cancel()
 
-	type outcome struct {
-		index int
-		err   error
-	}
-	outcomes := make(chan outcome, len(batch.Records)) // never blocks a handler that ends late
 	failures := make([]error, len(batch.Records))
 	bySubject := map[string][]int{}
 	var subjects []string
 	deliveries := make([]Delivery, len(batch.Records))
-	unknown := 0
+	open := 0
 	for i, record := range batch.Records {
 		d, err := delivery(record, received)
 		if err != nil {
@@ -101,10 +114,11 @@ func (c *Consumer) Batch(ctx context.Context, batch events.SQSEvent) (events.SQS
 			subjects = append(subjects, d.Event.Subject)
 		}
 		bySubject[d.Event.Subject] = append(bySubject[d.Event.Subject], i)
-		failures[i] = ErrUnfinished // until its handler says otherwise
-		unknown++
+		failures[i] = ErrNotStarted // until its handler is called
+		open++
 	}
 
+	p := newProgress(failures, open)
 	slots := make(chan struct{}, c.Parallelism)
 	go func() {
 		for _, subject := range subjects {
@@ -116,36 +130,74 @@ func (c *Consumer) Batch(ctx context.Context, batch events.SQSEvent) (events.SQS
 			go func() {
 				defer func() { <-slots }()
 				for _, i := range bySubject[subject] {
-					if work.Err() != nil {
+					if !p.start(work, i) {
 						return
 					}
-					outcomes <- outcome{i, c.handle(work, deliveries[i])}
+					p.end(i, c.handle(work, deliveries[i]))
 				}
 			}()
 		}
 	}()
-	for ; unknown > 0; unknown-- {
-		select {
-		case o := <-outcomes:
-			failures[o.index] = o.err
-			continue
-		case <-work.Done():
-		}
-		break
+	select {
+	case <-p.done:
+	case <-work.Done():
 	}
-	for range len(outcomes) { // those that ended in the same moment as the context
-		o := <-outcomes
-		failures[o.index] = o.err
+	return c.answer(ctx, batch.Records, deliveries, p.close()), nil
+}
+
+// progress is how far the messages of a batch have come. Once it is closed, nothing starts and nothing changes: what the
+// queue is told stays true.
+type progress struct {
+	mu       sync.Mutex
+	failures []error // one for each message; nil: it is handled
+	open     int     // messages whose handlers have not returned
+	closed   bool
+	done     chan struct{} // closed when none is open
+}
+
+func newProgress(failures []error, open int) *progress {
+	p := &progress{failures: failures, open: open, done: make(chan struct{})}
+	if open == 0 {
+		close(p.done)
 	}
-	return c.answer(ctx, batch.Records, deliveries, failures), nil
+	return p
+}
+
+// start reports whether the handler of message i may be called.
+func (p *progress) start(ctx context.Context, i int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || ctx.Err() != nil {
+		return false
+	}
+	p.failures[i] = ErrUnfinished // until its handler says otherwise
+	return true
+}
+
+func (p *progress) end(i int, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
+	p.failures[i] = err
+	if p.open--; p.open == 0 {
+		close(p.done)
+	}
+}
+
+func (p *progress) close() []error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	return p.failures
 }
 
 // handle calls the handler; a panic is a failure of this message alone.
 func (c *Consumer) handle(ctx context.Context, d Delivery) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.Log.ErrorContext(ctx, "handler panicked", "event_type", d.Event.Type, "event_id", d.Event.ID, "stack", string(debug.Stack()))
-			err = fmt.Errorf("broker: the handler of %s panicked", d.Event.Type)
+			err = panicked("the handler of "+d.Event.Type, p)
 		}
 	}()
 	return c.Handle(ctx, d)
@@ -159,19 +211,30 @@ func (c *Consumer) answer(ctx context.Context, records []events.SQSMessage, deli
 		if err == nil {
 			continue
 		}
-		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: records[i].MessageId})
 		receives := receiveCount(records[i])
 		attrs := []any{"message_id", records[i].MessageId, "receives", receives, "error", err}
 		if ev := deliveries[i].Event; ev.ID != "" {
 			attrs = append(attrs, "event_type", ev.Type, "event_id", ev.ID, "subject", ev.Subject)
-		} else if h := records[i].Attributes["AWSTraceHeader"]; h != "" {
+		} else if h := records[i].Attributes[traceHeader]; h != "" {
 			attrs = append(attrs, "trace_header", h)
 		}
+		if stack := stackOf(err); stack != "" {
+			attrs = append(attrs, "stack", stack)
+		}
+		retry := c.retryAfter(err, receives)
+		if contended(err) && receives+1 >= c.MaxReceives {
+			copied, sendErr := c.sendCopy(ctx, records[i], retry)
+			if sendErr == nil {
+				c.Log.WarnContext(ctx, "message met contention too often: a copy, which counts its receives anew, takes its place", append(attrs, "retry_seconds", retry, "copy_message_id", copied)...)
+				continue
+			}
+			attrs = append(attrs, "copy_error", sendErr)
+		}
+		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: records[i].MessageId})
 		if errors.Is(err, ErrUnfinished) {
 			c.Log.WarnContext(ctx, "message not finished in time: it comes back after the queue's visibility timeout", attrs...)
 			continue
 		}
-		retry := c.retryAfter(err, receives)
 		c.Log.WarnContext(ctx, "message failed: the queue will deliver it again", append(attrs, "retry_seconds", retry)...)
 		changes = append(changes, types.ChangeMessageVisibilityBatchRequestEntry{
 			Id:                aws.String(strconv.Itoa(i)),
@@ -190,33 +253,59 @@ func (c *Consumer) answer(ctx context.Context, records []events.SQSMessage, deli
 
 // retryAfter returns the seconds until a failed message is handed out again.
 func (c *Consumer) retryAfter(err error, receives int) int32 {
-	var contention interface{ Contended() bool }
-	if errors.As(err, &contention) && contention.Contended() {
+	switch {
+	case errors.Is(err, ErrNotStarted):
+		return 0
+	case contended(err):
 		return 1 + int32(c.Jitter()*5)
-	}
-	if receives > 5 {
+	case receives > 5:
 		return 60
 	}
 	return min(int32(1)<<max(receives, 1), 60)
 }
 
+func contended(err error) bool {
+	var contention interface{ Contended() bool }
+	return errors.As(err, &contention) && contention.Contended()
+}
+
+// changeVisibility goes through all changes, whatever becomes of some.
 func (c *Consumer) changeVisibility(ctx context.Context, queueARN string, changes []types.ChangeMessageVisibilityBatchRequestEntry) error {
 	url, err := c.queueURL(ctx, queueARN)
 	if err != nil {
 		return err
 	}
-	for len(changes) > 0 {
-		n := min(len(changes), 10)
-		out, err := c.Queue.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: aws.String(url), Entries: changes[:n]})
+	var faults []error
+	for chunk := range slices.Chunk(changes, 10) {
+		out, err := c.Queue.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: aws.String(url), Entries: chunk})
 		if err != nil {
-			return err
+			faults = append(faults, err)
+			continue
 		}
 		for _, f := range out.Failed {
-			return fmt.Errorf("%s: %s", aws.ToString(f.Code), aws.ToString(f.Message))
+			faults = append(faults, fmt.Errorf("%s: %s", aws.ToString(f.Code), aws.ToString(f.Message)))
 		}
-		changes = changes[n:]
 	}
-	return nil
+	return errors.Join(faults...)
+}
+
+// sendCopy puts a message on its queue once more, to be handed out after delay seconds, and returns the copy's id.
+func (c *Consumer) sendCopy(ctx context.Context, record events.SQSMessage, delay int32) (string, error) {
+	url, err := c.queueURL(ctx, record.EventSourceARN)
+	if err != nil {
+		return "", err
+	}
+	in := &sqs.SendMessageInput{QueueUrl: aws.String(url), MessageBody: aws.String(record.Body), DelaySeconds: delay}
+	if h := record.Attributes[traceHeader]; h != "" {
+		in.MessageSystemAttributes = map[string]types.MessageSystemAttributeValue{
+			traceHeader: {DataType: aws.String("String"), StringValue: aws.String(h)},
+		}
+	}
+	out, err := c.Queue.SendMessage(ctx, in)
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(out.MessageId), nil
 }
 
 // queueURL asks for the URL of a queue once: the ARN alone does not tell its host.
@@ -237,6 +326,9 @@ func (c *Consumer) queueURL(ctx context.Context, arn string) (string, error) {
 	return url, nil
 }
 
+// traceHeader is the system attribute in which SQS carries X-Ray's trace header.
+const traceHeader = string(types.MessageSystemAttributeNameAWSTraceHeader)
+
 func delivery(record events.SQSMessage, received time.Time) (Delivery, error) {
 	envelope, err := ParseEnvelope([]byte(record.Body))
 	if err != nil {
@@ -245,7 +337,7 @@ func delivery(record events.SQSMessage, received time.Time) (Delivery, error) {
 	d := Delivery{
 		Envelope:    envelope,
 		MessageID:   record.MessageId,
-		TraceHeader: record.Attributes["AWSTraceHeader"],
+		TraceHeader: record.Attributes[traceHeader],
 		ReceivedAt:  received,
 		Receives:    receiveCount(record),
 	}

@@ -16,7 +16,10 @@
 // Publishers of one invocation share their calls: events that arrive while a PutEvents call is under way leave
 // together in the next one, ten entries and [MaxRequest] bytes at most. A batch of ten messages that are handled in
 // parallel so costs two calls, not ten, and a lone event still leaves at once. A timer that waits for company was
-// rejected: it would add its wait to every request of an idle system.
+// rejected: it would add its wait to every request of an idle system. Events share a call only if their contexts have the
+// same deadline, and an event whose own context has ended takes no other with it.
+//
+// A client or an Observer that panics fails the publications it was at work for, and no later one.
 //
 // # Consumer
 //
@@ -27,11 +30,22 @@
 // A failed message comes back after a time that says why it failed:
 //
 //   - contention (an error with Contended() bool) after 1 to 5 s,
+//   - a message that the deadline kept from starting at once,
 //   - all else after min(2^receives, 60) s; after the queue's maxReceiveCount it is in the dead-letter queue.
 //
+// Contention does not lead to the dead-letter queue. A changed visibility does not take back a receive, so a contended
+// message that is about to have too many ([ConsumerConfig].MaxReceives) is sent to its queue once more, with its body and
+// its trace header, and the original is acknowledged: the copy's receives count from 0. If the copy cannot be sent the
+// original has failed like any other. If the original is not deleted after all there are two, which is safe for whoever
+// deduplicates, as all must. The copy is a new message: its id and Delivery.SentAt are its own, and a queue must be a
+// standard one, for FIFO queues know no delay of a message. The function needs sqs:SendMessage on its own queue.
+//
 // Shortly before the invocation's deadline ([ConsumerConfig].Margin) messages that are not finished are reported as
-// failed, so that those that are finished are acknowledged. They keep the queue's visibility timeout, for their work may
-// still be running.
+// failed, so that those that are finished are acknowledged. Those that have started ([ErrUnfinished]) keep the queue's
+// visibility timeout, for their work may still be running; the others ([ErrNotStarted]) will not start any more, not even
+// when the instance thaws and a slow handler before them ends.
+//
+// Each failure is logged once, here, without the message's body; that of a panic with its stack.
 //
 // Delivery is at least once, unordered: whoever handles a [Delivery] deduplicates on (subject, source, id).
 //

@@ -106,7 +106,8 @@ type pendingEntry struct {
 }
 
 // Publish returns nil when the bus has accepted all events. On a [*RefusedError] the events that it does not list
-// were accepted; on any other error each of them may or may not have been. Publishing an event again is harmless:
+// were accepted; on any other error each of them may or may not have been. A panic of the client or the Observer is such
+// an error, an [*arvo.Violation] with the stack in its Metadata. Publishing an event again is harmless:
 // whoever receives it knows its id.
 func (p *Publisher) Publish(ctx context.Context, evs ...arvo.Event) error {
 	if len(evs) == 0 {
@@ -175,7 +176,7 @@ func (p *Publisher) flush(own int) {
 	for {
 		p.mu.Lock()
 		n, size := 0, 0
-		for n < len(p.pending) && n < MaxEntries && (n == 0 || size+p.pending[n].size <= MaxRequest) {
+		for n < len(p.pending) && n < MaxEntries && (n == 0 || size+p.pending[n].size <= MaxRequest && sameDeadline(p.pending[0].ctx, p.pending[n].ctx)) {
 			size += p.pending[n].size
 			n++
 		}
@@ -195,23 +196,55 @@ func (p *Publisher) flush(own int) {
 		p.mu.Unlock()
 		p.send(chunk)
 		for _, e := range chunk {
-			if p.Observer != nil {
-				p.Observer.Published(e.ctx, Entry{Event: e.event, Started: e.started, Ended: time.Now(), Attempts: e.attempts, EnvelopeID: e.envelopeID, Err: e.err})
-			}
+			p.observe(e)
 			e.done.Done()
 		}
 	}
 }
 
-// send makes one call for the chunk, and further ones for what was refused for a passing reason. All entries were
-// given within one invocation, so the first one's context, and its deadline, are everybody's.
+// observe tells the Observer what became of e. Its panic is e's failure.
+func (p *Publisher) observe(e *pendingEntry) {
+	if p.Observer == nil {
+		return
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			e.err = panicked("the observer of publications", v)
+		}
+	}()
+	p.Observer.Published(e.ctx, Entry{Event: e.event, Started: e.started, Ended: time.Now(), Attempts: e.attempts, EnvelopeID: e.envelopeID, Err: e.err})
+}
+
+func sameDeadline(a, b context.Context) bool {
+	x, hasX := a.Deadline()
+	y, hasY := b.Deadline()
+	return hasX == hasY && x.Equal(y)
+}
+
+// send makes one call for the chunk, and further ones for what was refused for a passing reason. All its entries have one
+// deadline, and each call is made under the context of its first one; an entry whose own context has ended is in none.
+// A panic of the client is the failure of all that it has not accepted before.
 func (p *Publisher) send(chunk []*pendingEntry) {
-	ctx := chunk[0].ctx
+	all := chunk
+	defer func() {
+		if v := recover(); v != nil {
+			err := panicked("the client of the bus", v)
+			for _, e := range all {
+				if e.envelopeID == "" {
+					e.err = err
+				}
+			}
+		}
+	}()
 	giveUp := time.Now().Add(2 * time.Second)
-	if deadline, ok := ctx.Deadline(); ok {
+	if deadline, ok := chunk[0].ctx.Deadline(); ok {
 		giveUp = time.Now().Add(time.Until(deadline) * 4 / 5)
 	}
 	for wait := 25 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		if chunk = live(chunk); len(chunk) == 0 {
+			return
+		}
+		ctx := chunk[0].ctx
 		chunk = p.attempt(ctx, chunk)
 		if len(chunk) == 0 || time.Now().After(giveUp) {
 			return
@@ -219,11 +252,24 @@ func (p *Publisher) send(chunk []*pendingEntry) {
 		timer := time.NewTimer(time.Duration(p.Jitter() * float64(wait)))
 		select {
 		case <-timer.C:
-		case <-ctx.Done():
+		case <-ctx.Done(): // the others of the chunk need not wait
 			timer.Stop()
-			return
 		}
 	}
+}
+
+// live drops the entries whose contexts have ended. What the bus has said of one before stays its error.
+func live(chunk []*pendingEntry) []*pendingEntry {
+	alive := make([]*pendingEntry, 0, len(chunk))
+	for _, e := range chunk {
+		switch err := e.ctx.Err(); {
+		case err == nil:
+			alive = append(alive, e)
+		case e.err == nil:
+			e.err = err
+		}
+	}
+	return alive
 }
 
 // attempt makes one call and returns the entries worth another.
@@ -240,8 +286,11 @@ func (p *Publisher) attempt(ctx context.Context, chunk []*pendingEntry) (again [
 	if err != nil { // the SDK has retried what can be retried
 		for _, e := range chunk {
 			e.err = err
+			if ctx.Err() != nil && e.ctx.Err() == nil { // the context that ended is not this one's
+				again = append(again, e)
+			}
 		}
-		return nil
+		return again
 	}
 	for i, e := range chunk {
 		result := out.Entries[i]

@@ -97,6 +97,10 @@ func (noQueue) ChangeMessageVisibilityBatch(context.Context, *sqs.ChangeMessageV
 	return nil, errors.New("no queue")
 }
 
+func (noQueue) SendMessage(context.Context, *sqs.SendMessageInput, ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
+	return nil, errors.New("no queue")
+}
+
 // A deployment is the function with its table and its bus; log is what it has logged.
 type deployment struct {
 	*broker.Consumer

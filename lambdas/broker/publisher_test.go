@@ -194,6 +194,229 @@ func TestEventsThatArriveDuringACallLeaveTogether(t *testing.T) {
 	})
 }
 
+// waiting publishes ev in a goroutine of its own and returns when it waits for a call that is under way.
+func waiting(p *broker.Publisher, ctx context.Context, ev arvo.Event) <-chan error {
+	result := make(chan error, 1)
+	go func() { result <- p.Publish(ctx, ev) }()
+	synctest.Wait()
+	return result
+}
+
+func TestTheContextOfOneEventDoesNotEndAnother(t *testing.T) {
+	soon := func(t *testing.T) context.Context {
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		t.Cleanup(cancel)
+		return ctx
+	}
+	cancelledAfter := func(d time.Duration) func(*testing.T) context.Context {
+		return func(t *testing.T) context.Context {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(d, cancel)
+			return ctx
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		first func(*testing.T) context.Context
+		want  error // of the first event
+		calls []int // that were answered
+	}{
+		{"one whose deadline passes while it waits is not sent", soon, context.DeadlineExceeded, []int{1, 1}},
+		{"one that is cancelled while it waits is not sent", cancelledAfter(500 * time.Millisecond), context.Canceled, []int{1, 1}},
+		{"one that is cancelled during the call leaves the others to another", cancelledAfter(1500 * time.Millisecond), context.Canceled, []int{1, 1}},
+		{"one with another deadline has a call of its own", func(t *testing.T) context.Context {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			t.Cleanup(cancel)
+			return ctx
+		}, nil, []int{1, 1, 1}},
+		{"one with the same deadline shares a call", func(t *testing.T) context.Context { return context.WithoutCancel(t.Context()) }, nil, []int{1, 2}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := &bus{takes: time.Second}
+				p := broker.NewPublisher(broker.PublisherConfig{Client: b, Bus: "b"})
+				evs := newEvents(t, 3)
+				inFlight := waiting(p, t.Context(), evs[0])
+				first := waiting(p, c.first(t), evs[1])
+				second := waiting(p, t.Context(), evs[2])
+				if err := <-inFlight; err != nil {
+					t.Error(err)
+				}
+				if err := <-first; !errors.Is(err, c.want) {
+					t.Errorf("the first: %v, want %v", err, c.want)
+				}
+				if err := <-second; err != nil {
+					t.Errorf("the second: %v", err)
+				}
+				if diff := cmp.Diff(c.calls, b.calls); diff != "" {
+					t.Error(diff)
+				}
+			})
+		})
+	}
+}
+
+// Who publishes first sends for the others, but only as long as its own events are among them.
+func TestASteadyStreamDoesNotHoldTheFirstPublisher(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bus{takes: time.Second}
+		p := broker.NewPublisher(broker.PublisherConfig{Client: b, Bus: "b"})
+		evs := newEvents(t, 12)
+		began := time.Now()
+		var wg sync.WaitGroup
+		for i, ev := range evs[1:] { // one in the middle of each second: something is always pending
+			wg.Go(func() {
+				<-time.After(time.Duration(i)*time.Second + 500*time.Millisecond)
+				if err := p.Publish(t.Context(), ev); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		if err := p.Publish(t.Context(), evs[0]); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("the first was back after %v, want 1s", took)
+		}
+		wg.Wait()
+	})
+}
+
+// A bus that panics at the entries whose detail holds at.
+type panicking struct {
+	bus
+	at    string
+	value any
+}
+
+func (b *panicking) PutEvents(ctx context.Context, in *eventbridge.PutEventsInput, o ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
+	out, err := b.bus.PutEvents(ctx, in, o...)
+	for _, e := range in.Entries {
+		if strings.Contains(*e.Detail, b.at) {
+			panic(b.value)
+		}
+	}
+	return out, err
+}
+
+// A witness notes outcomes and panics at that of one event.
+type witness struct {
+	observer
+	at string
+}
+
+func (w *witness) Published(ctx context.Context, e broker.Entry) {
+	w.observer.Published(ctx, e)
+	if e.Event.ID == w.at {
+		panic("secret")
+	}
+}
+
+func TestAPanicIsAnErrorOfWhatItHit(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		client   *panicking
+		observer *witness
+		want     string // in the error of e01
+		together error  // whether e02, which shares the call with e01, fails
+	}{
+		{"of the client", &panicking{at: `"e01"`, value: "secret"}, &witness{}, "the client of the bus panicked with a string", arvo.ErrExecution},
+		{"of the observer", &panicking{at: "nothing"}, &witness{at: "e01"}, "the observer of publications panicked with a string", nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c.client.takes = time.Second
+				p := broker.NewPublisher(broker.PublisherConfig{Client: c.client, Bus: "b", Observer: c.observer})
+				evs := newEvents(t, 4)
+				inFlight := waiting(p, t.Context(), evs[0])
+				hit := waiting(p, t.Context(), evs[1])
+				with := waiting(p, t.Context(), evs[2])
+				if err := <-inFlight; err != nil {
+					t.Error(err)
+				}
+				var v *arvo.Violation
+				if err := <-hit; !errors.As(err, &v) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
+					t.Errorf("got %v, want %q", err, c.want)
+				} else if stack, ok := v.Metadata["stack"].(string); !ok || !strings.Contains(stack, "publisher_test.go") {
+					t.Errorf("the stack is %v", v.Metadata["stack"])
+				}
+				if err := <-with; !errors.Is(err, c.together) {
+					t.Errorf("the event of the same call: %v", err)
+				}
+				c.client.at, c.observer.at = "nothing", ""
+				if err := p.Publish(t.Context(), evs[3]); err != nil {
+					t.Errorf("afterwards: %v", err)
+				}
+				if len(c.observer.entries) != 4 {
+					t.Errorf("the observer was told %q", c.observer.entries)
+				}
+			})
+		})
+	}
+	t.Run("of the client in the goroutine of Publish", func(t *testing.T) {
+		cause := errors.New("secret")
+		p := broker.NewPublisher(broker.PublisherConfig{Client: &panicking{at: `"e00"`, value: cause}, Bus: "b"})
+		for range 2 { // it is not stuck after the first
+			if err := p.Publish(t.Context(), newEvents(t, 1)...); !errors.Is(err, arvo.ErrExecution) || !errors.Is(err, cause) || strings.Contains(err.Error(), "secret") {
+				t.Errorf("got %v", err)
+			}
+		}
+	})
+}
+
+// A panic after some entries were accepted does not take that back.
+func TestWhatWasAcceptedBeforeAPanicStaysAccepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls, o := 0, new(observer)
+		b := &bus{refuse: func(detail string) string {
+			if !strings.Contains(detail, `"e01"`) {
+				return ""
+			}
+			if calls++; calls == 2 {
+				panic("again")
+			}
+			return "InternalFailure"
+		}}
+		err := broker.NewPublisher(broker.PublisherConfig{Client: b, Bus: "b", Observer: o}).Publish(t.Context(), newEvents(t, 2)...)
+		if !errors.Is(err, arvo.ErrExecution) {
+			t.Errorf("got %v", err)
+		}
+		want := []string{
+			`e00 attempts=1 envelope="envelope-0" err=<nil>`,
+			`e01 attempts=2 envelope="" err=ViolationError<Execution> the client of the bus panicked with a string`,
+		}
+		if diff := cmp.Diff(want, o.entries); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// An untidy bus answers for one entry more or fewer than it was given.
+type untidy struct{ more int }
+
+func (b untidy) PutEvents(_ context.Context, in *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
+	out := new(eventbridge.PutEventsOutput)
+	for range len(in.Entries) + b.more {
+		out.Entries = append(out.Entries, types.PutEventsResultEntry{EventId: aws.String("envelope")})
+	}
+	return out, nil
+}
+
+func TestAnAnswerForAnotherNumberOfEntriesIsAnError(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		more int
+		want string
+	}{{"one too few", -1, "2 entries were sent, 1 answered"}, {"one too many", 1, "2 entries were sent, 3 answered"}} {
+		t.Run(c.name, func(t *testing.T) {
+			err := broker.NewPublisher(broker.PublisherConfig{Client: untidy{c.more}, Bus: "b"}).Publish(t.Context(), newEvents(t, 2)...)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
 func TestACallThatFailsIsNoRefusal(t *testing.T) {
 	down := errors.New("connection refused")
 	err := broker.NewPublisher(broker.PublisherConfig{Client: &bus{fail: down}, Bus: "arvo-bus"}).Publish(t.Context(), newEvents(t, 2)...)

@@ -55,7 +55,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	at := r.URL.EscapedPath()
-	if value, ok := strings.CutPrefix(at, "/subjects/"); ok && value != "" && !strings.Contains(value, "/") {
+	if value, ok := strings.CutPrefix(at, "/subjects/"); ok && value != "" { // slashes are part of some subjects
 		subject, err := url.PathUnescape(value)
 		if err != nil { // EscapedPath is valid
 			subject = value

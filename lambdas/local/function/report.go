@@ -70,18 +70,19 @@ func (s *Service) platform(g *group, stream, requestID string, now time.Time, me
 	s.logs.append(g, Line{Time: now, Stream: stream, RequestID: requestID, Message: message, Platform: true})
 }
 
-func (s *Service) platformJSON(g *group, stream, requestID string, now time.Time, typ string, rec any) {
+func (s *Service) platformJSON(g *group, stream, requestID string, now time.Time, typ string, rec any) []byte {
 	b, err := json.Marshal(record{now.UTC().Format(isoMillis), typ, rec})
 	if err != nil {
 		b = fmt.Appendf(nil, `{"type":%q}`, typ) // no NaN can get here, and everything else encodes
 	}
 	s.platform(g, stream, requestID, now, string(b))
+	return b
 }
 
 func (s *Service) logStart(g *group, inv *invocation) {
 	inv.group = g
 	if inv.settings.LogFormat == "JSON" {
-		s.platformJSON(g, inv.stream, inv.id, inv.started, "platform.start", startRecord{inv.id, "$LATEST", inv.tracing()})
+		inv.tail.add(s.platformJSON(g, inv.stream, inv.id, inv.started, "platform.start", startRecord{inv.id, "$LATEST", inv.tracing()}))
 		return
 	}
 	line := "START RequestId: " + inv.id + " Version: $LATEST"
@@ -112,7 +113,7 @@ func (s *Service) logEnd(inv *invocation, duration time.Duration, memory int) {
 		if status != "success" {
 			rec.ErrorType = inv.result.ErrorType
 		}
-		s.platformJSON(inv.group, inv.stream, inv.id, now, "platform.report", rec)
+		inv.tail.add(s.platformJSON(inv.group, inv.stream, inv.id, now, "platform.report", rec))
 		return
 	}
 	add := func(line string) {

@@ -250,21 +250,17 @@ func (x *exchange) serve() {
 		return
 	}
 
-	held := int64(MaxBody)
-	if n := x.r.ContentLength; n >= 0 && n < held {
-		held = n
-	}
-	if err := g.buffered.Acquire(x.r.Context(), held); err != nil {
-		x.log.Error = "the client hung up"
-		return
-	}
-	body, err := x.readBody()
-	g.buffered.Release(held - int64(len(body))) // of the room for what could have come, keep that for what did
-	defer g.buffered.Release(int64(len(body)))
+	in := &counted{from: http.MaxBytesReader(x.w, x.r.Body, MaxBody), room: g.buffered}
+	defer func() { g.buffered.Release(in.held) }()
+	body, err := x.readBody(in)
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
 		x.refuse(http.StatusRequestEntityTooLarge, "RequestTooLargeException", "Request Too Long")
+		return
+	case errors.Is(err, errFull):
+		x.w.Header().Set("Connection", "close")
+		x.refuse(http.StatusServiceUnavailable, "ServiceUnavailableException", "Service Unavailable")
 		return
 	case err != nil:
 		x.log.Error = "reading the body: " + err.Error()
@@ -305,7 +301,7 @@ func (x *exchange) serve() {
 }
 
 // readBody reads the body whole, within the limits of size and time.
-func (x *exchange) readBody() ([]byte, error) {
+func (x *exchange) readBody(in io.Reader) ([]byte, error) {
 	control := http.NewResponseController(x.w)
 	if x.r.ContentLength != 0 {
 		if err := control.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
@@ -315,7 +311,25 @@ func (x *exchange) readBody() ([]byte, error) {
 			_ = control.SetReadDeadline(time.Time{}) // a connection that is gone will show soon enough
 		}()
 	}
-	return io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, MaxBody))
+	return io.ReadAll(in)
+}
+
+var errFull = errors.New("all bodies together are too large")
+
+// counted takes room for what a client has sent, not for what it may send: a slow one keeps nobody waiting.
+type counted struct {
+	from io.Reader
+	room *semaphore.Weighted
+	held int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p)
+	if !c.room.TryAcquire(int64(n)) {
+		return 0, errFull
+	}
+	c.held += int64(n)
+	return n, err
 }
 
 // refuse answers for the gateway itself.

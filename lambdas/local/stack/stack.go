@@ -180,10 +180,15 @@ func (s *Stack) Close(ctx context.Context) error {
 
 func (s *Stack) close(ctx context.Context) error {
 	var errs []error
-	if s.api != nil {
-		errs = append(errs, s.api.shutdown(ctx))
-	}
+	// The API refuses new requests from now on, and has until the work is done for those that are running. What is
+	// left then is connections without a request.
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	refused := make(chan error, 1)
+	go func() { refused <- s.api.shutdown(serving) }()
 	errs = append(errs, s.drain(ctx))
+	stop()
+	errs = append(errs, <-refused)
 	if s.mappings != nil {
 		errs = append(errs, s.mappings.Stop(ctx))
 	}
@@ -193,12 +198,12 @@ func (s *Stack) close(ctx context.Context) error {
 	if s.functions != nil {
 		errs = append(errs, s.functions.Close(ctx))
 	}
-	if s.aws != nil {
-		errs = append(errs, s.aws.shutdown(ctx))
-	}
 	if s.queues != nil {
-		s.queues.Close()
+		s.queues.Close() // ends long polls
 	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	errs = append(errs, s.aws.shutdown(last))
 	if s.tables != nil {
 		s.tables.Close()
 	}
@@ -236,7 +241,8 @@ func (s *Stack) drain(ctx context.Context) error {
 	return nil
 }
 
-// Backlog is the number of accepted events that are not handled yet, on the bus and in the queues that feed functions.
+// Backlog is how much accepted work there is: events on the bus, messages in the queues that feed functions, running
+// invocations. An event that is being handled counts as message and as invocation.
 func (s *Stack) Backlog() int {
 	working, waiting := s.backlog()
 	return working + waiting
@@ -262,7 +268,7 @@ func (s *Stack) backlog() (working, waiting int) {
 		waiting += c.InFlight
 	}
 	if running > 0 {
-		return working + waiting, 0
+		return working + waiting + running, 0
 	}
 	return working, waiting
 }
@@ -316,14 +322,17 @@ func (s *server) serve(h *http.Server, log *slog.Logger) {
 
 func (s *server) url() string { return "http://" + s.listener.Addr().String() }
 
-// shutdown stops listening and waits for running requests until ctx ends; then it cuts them off.
+// shutdown stops listening and waits for running requests until ctx ends; then it closes every connection.
 func (s *server) shutdown(ctx context.Context) error {
+	if s == nil {
+		return nil
+	}
 	if s.http == nil {
 		return s.listener.Close()
 	}
-	err := s.http.Shutdown(ctx)
-	if err != nil {
-		err = errors.Join(fmt.Errorf("stack: requests were cut off: %w", err), s.http.Close())
+	var err error
+	if s.http.Shutdown(ctx) != nil {
+		err = s.http.Close()
 	}
 	if served := <-s.done; !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(err, served)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -608,6 +609,33 @@ func TestCloseDoesNotWaitForWhatKeepsFailing(t *testing.T) {
 	}
 	if ctx.Err() != nil {
 		t.Error("it waited to the end of its context")
+	}
+}
+
+func TestCloseDoesNotWaitForClientsWithoutARequest(t *testing.T) {
+	s := start(t, stack.Config{})
+	half, err := net.Dial("tcp", strings.TrimPrefix(s.APIURL(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer half.Close()
+	if _, err := io.WriteString(half, "POST /events HTTP/1.1\r\nHost: x\r\nContent-Le"); err != nil {
+		t.Fatal(err)
+	}
+	polled := make(chan error, 1)
+	go func() {
+		_, err := s.queues.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String(s.Output("UnroutableQueueUrl")), WaitTimeSeconds: 20},
+			func(o *sqs.Options) { o.RetryMaxAttempts = 1 })
+		polled <- err
+	}()
+	s.post("com.workload.simulate", `{}`) // by now both are there
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	defer cancel()
+	if err := s.Close(ctx); err != nil || ctx.Err() != nil {
+		t.Error(err, ctx.Err())
+	}
+	if err := <-polled; err == nil {
+		t.Error("the poll should have been refused")
 	}
 }
 

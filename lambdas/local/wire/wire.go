@@ -222,8 +222,8 @@ func (s Service) write(w http.ResponseWriter, status int, body []byte) {
 func ReadBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	limited := http.MaxBytesReader(w, r.Body, MaxBody)
 	var buf bytes.Buffer
-	if n := r.ContentLength; n > 0 && n <= MaxBody {
-		buf.Grow(int(n) + bytes.MinRead)
+	if n := r.ContentLength; n > 0 {
+		buf.Grow(int(min(n, 64<<10)) + bytes.MinRead) // what is announced need not come
 	}
 	if _, err := buf.ReadFrom(limited); err != nil {
 		var large *http.MaxBytesError

@@ -31,8 +31,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const effectTable = "arvo-effects"
 
-// openEffects returns the effects on an empty table on this machine, as template.yaml declares EffectTable.
+// openEffects returns the effects on an empty table.
 func openEffects(t testing.TB) *store.Effects {
+	t.Helper()
+	return store.NewEffects(openTable(t), effectTable, time.Now)
+}
+
+// openTable returns a client of an empty table on this machine, as template.yaml declares EffectTable.
+func openTable(t testing.TB) *dynamodb.Client {
 	t.Helper()
 	service := table.New(table.Options{Region: "us-east-1", Account: "000000000000"})
 	err := service.Create(table.Schema{
@@ -45,11 +51,10 @@ func openEffects(t testing.TB) *store.Effects {
 	mux.Handle(service.Wire())
 	server := httptest.NewServer(mux)
 	t.Cleanup(func() { server.Close(); service.Close() })
-	client := dynamodb.New(dynamodb.Options{
+	return dynamodb.New(dynamodb.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), HTTPClient: server.Client(),
 		Credentials: credentials.NewStaticCredentialsProvider("any", "any", ""),
 	})
-	return store.NewEffects(client, effectTable, time.Now)
 }
 
 // A bus takes events like EventBridge, or fails.
@@ -171,16 +176,18 @@ func TestSetup(t *testing.T) {
 	good := map[string]string{"BUS_NAME": "arvo", "EFFECT_TABLE": "effects"}
 	for _, c := range []struct {
 		name, variable, value string
+		parallelism           int    // of the consumer
 		want                  string // in the error; "" for none
 	}{
-		{"what must be there is enough", "", "", ""},
-		{"without a bus", "BUS_NAME", "", "BUS_NAME is not set"},
-		{"without a table", "EFFECT_TABLE", "", "EFFECT_TABLE is not set"},
-		{"with one subject at a time", "BATCH_PARALLELISM", "1", ""},
-		{"with no subject at a time", "BATCH_PARALLELISM", "0", `BATCH_PARALLELISM is "0"; a whole number from 1 is due`},
-		{"with a parallelism that is no number", "BATCH_PARALLELISM", "ten", `BATCH_PARALLELISM is "ten"; a whole number from 1 is due`},
-		{"with a service that there is", "HOSTED", "com.payment.charge", ""},
-		{"with a service that there is not", "HOSTED", "com.payment.chagre", `HOSTED names "com.payment.chagre"; there are com.inventory.release, `},
+		{"what must be there is enough", "", "", 10, ""},
+		{"without a bus", "BUS_NAME", "", 0, "BUS_NAME is not set"},
+		{"without a table", "EFFECT_TABLE", "", 0, "EFFECT_TABLE is not set"},
+		{"with one subject at a time", "BATCH_PARALLELISM", "1", 1, ""},
+		{"with more subjects at a time than by default", "BATCH_PARALLELISM", "32", 32, ""},
+		{"with no subject at a time", "BATCH_PARALLELISM", "0", 0, `BATCH_PARALLELISM is "0"; a whole number from 1 is due`},
+		{"with a parallelism that is no number", "BATCH_PARALLELISM", "ten", 0, `BATCH_PARALLELISM is "ten"; a whole number from 1 is due`},
+		{"with a service that there is", "HOSTED", "com.payment.charge", 10, ""},
+		{"with a service that there is not", "HOSTED", "com.payment.chagre", 0, `HOSTED names "com.payment.chagre"; there are com.inventory.release, `},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			consumer, err := setup(t.Context(), func(name string) string {
@@ -189,8 +196,15 @@ func TestSetup(t *testing.T) {
 				}
 				return good[name]
 			})
-			if c.want == "" && (err != nil || consumer == nil) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
-				t.Errorf("got %v, want %q", err, c.want)
+			switch {
+			case c.want != "":
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("got %v, want %q", err, c.want)
+				}
+			case err != nil:
+				t.Error(err)
+			case consumer.Parallelism != c.parallelism:
+				t.Errorf("%d subjects at a time, want %d", consumer.Parallelism, c.parallelism)
 			}
 		})
 	}

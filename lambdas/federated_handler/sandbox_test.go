@@ -1,15 +1,24 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/arvo/lambdas/arvo"
 	"example.com/arvo/lambdas/services/inventory"
 	"example.com/arvo/lambdas/services/inventory/inventorytest"
 	"example.com/arvo/lambdas/services/payment"
 	"example.com/arvo/lambdas/services/payment/paymenttest"
 	"example.com/arvo/lambdas/services/shipping"
 	"example.com/arvo/lambdas/services/shipping/shippingtest"
+	"example.com/arvo/lambdas/store"
 )
 
 func TestSandboxIsAGateway(t *testing.T) {
@@ -68,4 +77,129 @@ func TestSandboxRefuses(t *testing.T) {
 	if _, err := s.Book(t.Context(), "k1", shipping.Book{OrderID: "o", Address: shipping.Address{Country: "AQ"}}); !errors.As(err, &unserved) || unserved.Reason != "country not served" {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A brokenTable fails: every read with read, every write with write.
+type brokenTable struct {
+	store.API
+	read, write error
+}
+
+func (b brokenTable) GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+	if b.read != nil {
+		return nil, b.read
+	}
+	return new(dynamodb.GetItemOutput), nil
+}
+
+func (b brokenTable) PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error) {
+	return nil, b.write
+}
+
+func (b brokenTable) TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
+	return nil, b.write
+}
+
+// A table that fails is no answer of the world: the queue is to deliver the event again, soon if it was contention.
+func TestAFailureOfTheTableIsAViolation(t *testing.T) {
+	down := errors.New("connection refused")
+	for _, table := range []struct {
+		name      string
+		api       brokenTable
+		contended bool
+	}{
+		{"nothing can be read or written", brokenTable{read: down, write: down}, false},
+		{"nothing can be written", brokenTable{write: down}, false},
+		{"every race for an item is lost", brokenTable{write: new(types.TransactionConflictException)}, true},
+	} {
+		for _, c := range []struct {
+			name string
+			ask  func(context.Context, sandbox) error
+			put  bool // in one plain put, which no transaction races with
+		}{
+			{"charge", func(ctx context.Context, s sandbox) error {
+				_, err := s.Charge(ctx, "k", payment.Charge{OrderID: "o", Amount: 1, Currency: "EUR", Method: "pm"})
+				return err
+			}, false},
+			{"refund", func(ctx context.Context, s sandbox) error { _, err := s.Refund(ctx, "k", payment.Refund{}); return err }, false},
+			{"reserve", func(ctx context.Context, s sandbox) error {
+				_, err := s.Reserve(ctx, "k", inventory.Reserve{OrderID: "o"})
+				return err
+			}, false},
+			{"release", func(ctx context.Context, s sandbox) error { _, err := s.Release(ctx, "k"); return err }, false},
+			{"book", func(ctx context.Context, s sandbox) error {
+				_, err := s.Book(ctx, "k", shipping.Book{OrderID: "o"})
+				return err
+			}, true},
+		} {
+			t.Run(table.name+", "+c.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // fake time
+					defer cancel()
+					err := c.ask(ctx, sandbox{store.NewEffects(table.api, effectTable, time.Now)})
+					if !errors.Is(err, arvo.ErrExecution) {
+						t.Errorf("got %v, want an Execution violation", err)
+					}
+					if !table.contended && !errors.Is(err, down) {
+						t.Errorf("%v does not lead to its cause", err)
+					}
+					var contention interface{ Contended() bool }
+					if got := errors.As(err, &contention) && contention.Contended(); got != (table.contended && !c.put) {
+						t.Errorf("contended is %v", got)
+					}
+				})
+			})
+		}
+	}
+}
+
+// A racingTable lets race happen once, right after the first read has found nothing.
+type racingTable struct {
+	*dynamodb.Client
+	race func()
+}
+
+func (r *racingTable) GetItem(ctx context.Context, in *dynamodb.GetItemInput, o ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+	out, err := r.Client.GetItem(ctx, in, o...)
+	if race := r.race; race != nil {
+		r.race = nil
+		race()
+	}
+	return out, err
+}
+
+func TestWhatIsDoneWhileItsUndoingLooksIsUndone(t *testing.T) {
+	client := openTable(t)
+	other := sandbox{store.NewEffects(client, effectTable, time.Now)}
+	t.Run("a charge is refunded in full", func(t *testing.T) {
+		s := sandbox{store.NewEffects(&racingTable{client, func() {
+			if _, err := other.Charge(t.Context(), "p1", payment.Charge{OrderID: "o", Amount: 1999, Currency: "EUR", Method: "pm"}); err != nil {
+				t.Error(err)
+			}
+		}}, effectTable, time.Now)}
+		want := payment.Refunded{PaymentID: "p1", Amount: 1999, Currency: "EUR", Refunded: true}
+		for range 2 { // it is recorded so
+			got, err := s.Refund(t.Context(), "p1", payment.Refund{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		}
+	})
+	t.Run("a reservation is released", func(t *testing.T) {
+		s := sandbox{store.NewEffects(&racingTable{client, func() {
+			if _, err := other.Reserve(t.Context(), "r1", inventory.Reserve{OrderID: "o", Items: []inventory.Item{{SKU: "a", Quantity: 1}}}); err != nil {
+				t.Error(err)
+			}
+		}}, effectTable, time.Now)}
+		got, err := s.Release(t.Context(), "r1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(inventory.Released{ReservationID: "r1", Released: true}, got); diff != "" {
+			t.Error(diff)
+		}
+	})
 }

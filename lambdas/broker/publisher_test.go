@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -219,22 +220,23 @@ func TestTheContextOfOneEventDoesNotEndAnother(t *testing.T) {
 		name  string
 		first func(*testing.T) context.Context
 		want  error // of the first event
+		sent  int   // how often the first event was
 		calls []int // that were answered
 	}{
-		{"one whose deadline passes while it waits is not sent", soon, context.DeadlineExceeded, []int{1, 1}},
-		{"one that is cancelled while it waits is not sent", cancelledAfter(500 * time.Millisecond), context.Canceled, []int{1, 1}},
-		{"one that is cancelled during the call leaves the others to another", cancelledAfter(1500 * time.Millisecond), context.Canceled, []int{1, 1}},
+		{"one whose deadline passes while it waits is not sent", soon, context.DeadlineExceeded, 0, []int{1, 1}},
+		{"one that is cancelled while it waits is not sent", cancelledAfter(500 * time.Millisecond), context.Canceled, 0, []int{1, 1}},
+		{"one that is cancelled during the call leaves the others to another", cancelledAfter(1500 * time.Millisecond), context.Canceled, 1, []int{1, 1}},
 		{"one with another deadline has a call of its own", func(t *testing.T) context.Context {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			t.Cleanup(cancel)
 			return ctx
-		}, nil, []int{1, 1, 1}},
-		{"one with the same deadline shares a call", func(t *testing.T) context.Context { return context.WithoutCancel(t.Context()) }, nil, []int{1, 2}},
+		}, nil, 1, []int{1, 1, 1}},
+		{"one with the same deadline shares a call", func(t *testing.T) context.Context { return context.WithoutCancel(t.Context()) }, nil, 1, []int{1, 2}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := &bus{takes: time.Second}
-				p := broker.NewPublisher(broker.PublisherConfig{Client: b, Bus: "b"})
+				b, o := &bus{takes: time.Second}, new(observer)
+				p := broker.NewPublisher(broker.PublisherConfig{Client: b, Bus: "b", Observer: o})
 				evs := newEvents(t, 3)
 				inFlight := waiting(p, t.Context(), evs[0])
 				first := waiting(p, c.first(t), evs[1])
@@ -250,6 +252,9 @@ func TestTheContextOfOneEventDoesNotEndAnother(t *testing.T) {
 				}
 				if diff := cmp.Diff(c.calls, b.calls); diff != "" {
 					t.Error(diff)
+				}
+				if !slices.ContainsFunc(o.entries, func(s string) bool { return strings.HasPrefix(s, fmt.Sprintf("e01 attempts=%d ", c.sent)) }) {
+					t.Errorf("the first was not sent %d times: %q", c.sent, o.entries)
 				}
 			})
 		})

@@ -68,15 +68,19 @@ func (e *Effects) Once(ctx context.Context, effect Effect, result []byte, unless
 }
 
 func (e *Effects) put(ctx context.Context, put types.Put) (old item, err error) {
-	_, err = e.client.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: put.TableName, Item: put.Item, ConditionExpression: put.ConditionExpression,
-		ReturnValuesOnConditionCheckFailure: put.ReturnValuesOnConditionCheckFailure,
+	err = retryContention(ctx, func() error {
+		_, err := e.client.PutItem(ctx, &dynamodb.PutItemInput{
+			TableName: put.TableName, Item: put.Item, ConditionExpression: put.ConditionExpression,
+			ReturnValuesOnConditionCheckFailure: put.ReturnValuesOnConditionCheckFailure,
+		})
+		var exists *types.ConditionalCheckFailedException
+		if errors.As(err, &exists) {
+			old = exists.Item
+			return nil
+		}
+		return err
 	})
-	var exists *types.ConditionalCheckFailedException
-	if errors.As(err, &exists) {
-		return exists.Item, nil
-	}
-	return nil, err
+	return old, err
 }
 
 func (e *Effects) putUnless(ctx context.Context, put types.Put, effect, unless Effect) (old item, err error) {

@@ -14,6 +14,7 @@ import (
 
 // The aws CLI is a client that we did not write: what it can read is AWS's wire protocol.
 func TestTheAWSCLI(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("aws"); err != nil {
 		t.Skip("the aws CLI is not installed")
 	}

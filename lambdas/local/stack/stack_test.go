@@ -337,6 +337,7 @@ func (s *system) read(subject string) (v view, ok bool) {
 
 // Promise 1, under faults: what was answered with 202 ends on its subject, once; promise 2: effects happen once.
 func TestNothingAcceptedIsLostUnderFaults(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{Faults: faults})
 	// What a killed invocation had received comes back after the visibility timeout: three minutes are too long here.
 	s.set("RequestsQueueUrl", "VisibilityTimeout", "3")
@@ -485,16 +486,15 @@ func TestEventsForNobodyAreKept(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			nobody, others := s.depth("UnroutableQueueUrl"), func() int {
-				return s.Backlog() + s.depth("RequestsDlqUrl") + s.depth("ResponsesDlqUrl")
+				return s.depth("RequestsQueueUrl") + s.depth("RequestsDlqUrl") + s.depth("ResponsesQueueUrl") + s.depth("ResponsesDlqUrl")
 			}
 			before := others()
 			s.put(c.detail)
 			if got := s.depth("UnroutableQueueUrl") - nobody; got != c.unroutable {
 				t.Errorf("%d in the unroutable queue, want %d", got, c.unroutable)
 			}
-			if got := others() - before; got != c.other {
-				t.Errorf("%d in other queues, want %d", got, c.other)
-			}
+			// What is on its way from a queue to its dead-letter queue may be counted in both or in none.
+			eventually(t, fmt.Sprint(c.other, " in other queues"), func() bool { return others()-before == c.other })
 		})
 	}
 }
@@ -519,6 +519,7 @@ func TestAnOwnLambdaTakesItsService(t *testing.T) {
 
 // Clients that wait hold environments of api_lambda; accepted work still gets its own.
 func TestWaitingClientsDoNotStopTheWork(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{AccountConcurrency: 50})
 	subject := s.post("com.workload.simulate", `{"sleep_ms":500}`)
 	never := "nobody-answers"
@@ -570,6 +571,7 @@ func TestWaitingClientsDoNotStopTheWork(t *testing.T) {
 }
 
 func TestCloseLetsAcceptedWorkEnd(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		config stack.Config
@@ -599,6 +601,7 @@ func TestCloseLetsAcceptedWorkEnd(t *testing.T) {
 }
 
 func TestCloseDoesNotWaitForWhatKeepsFailing(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{})
 	s.set("RequestsQueueUrl", "VisibilityTimeout", "600")
 	s.put(event("poison", "order-1", "com.workload.simulate", "com.workload.simulate", `{"sleep_ms":"soon"}`))

@@ -76,6 +76,7 @@ func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int 
 	}
 	fmt.Fprintf(stdout, "REST API      %s\nAWS services  %s\nready in %v; Ctrl-C ends it\n", s.APIURL(), s.AWSURL(), time.Since(began).Round(time.Millisecond))
 	<-stopped
+	asked := time.Now()
 
 	if n := s.Backlog(); n > 0 {
 		fmt.Fprintf(stdout, "finishing %d messages, for up to %v; Ctrl-C again leaves them\n", n, drainTime)
@@ -83,10 +84,16 @@ func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int 
 	closing, giveUp := context.WithTimeout(context.Background(), drainTime)
 	defer giveUp()
 	go func() {
-		select {
-		case <-signals:
-			giveUp()
-		case <-closing.Done():
+		for { // a terminal, and what runs this, may both pass one Ctrl-C on: two at once are one
+			select {
+			case <-signals:
+				if time.Since(asked) > 300*time.Millisecond {
+					giveUp()
+					return
+				}
+			case <-closing.Done():
+				return
+			}
 		}
 	}()
 	if err := s.Close(closing); err != nil {

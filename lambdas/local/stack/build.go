@@ -12,17 +12,18 @@ import (
 	"slices"
 
 	"golang.org/x/sync/errgroup"
-
-	"example.com/arvo/lambdas/local/template"
 )
 
 // build compiles the functions' code for this machine, each CodeUri once, with the flags of a deployment, and returns
 // the binary of each CodeUri. Binaries are kept in dir, so that an unchanged one is not linked again.
-func build(ctx context.Context, root, dir string, functions []template.Function) (map[string]string, error) {
+func (s *Stack) build(ctx context.Context, root, dir string) (map[string]string, error) {
 	var codes []string
-	for _, f := range functions {
+	for _, f := range s.graph.Functions {
 		if f.BuildMethod != "go1.x" || f.Handler != "bootstrap" {
-			return nil, fmt.Errorf("stack: %s: only functions with BuildMethod go1.x and Handler bootstrap can be built here, not %q and %q", f.LogicalID, f.BuildMethod, f.Handler)
+			return nil, fmt.Errorf("%s: only functions with BuildMethod go1.x and Handler bootstrap can be built here, not %q and %q", s.at(f.LogicalID), f.BuildMethod, f.Handler)
+		}
+		if info, err := os.Stat(filepath.Join(root, f.CodeURI)); err != nil || !info.IsDir() {
+			return nil, fmt.Errorf("%s: CodeUri %s is no folder beside the template", s.at(f.LogicalID), f.CodeURI)
 		}
 		if !slices.Contains(codes, f.CodeURI) {
 			codes = append(codes, f.CodeURI)
@@ -48,9 +49,6 @@ func build(ctx context.Context, root, dir string, functions []template.Function)
 
 func buildOne(ctx context.Context, root, dir, code string) (string, error) {
 	source := filepath.Join(root, code)
-	if info, err := os.Stat(source); err != nil || !info.IsDir() {
-		return "", fmt.Errorf("stack: CodeUri %s is no folder of the template's", code)
-	}
 	// One folder for each source folder: two checkouts do not overwrite each other's binaries.
 	sum := sha256.Sum256([]byte(source))
 	binary := filepath.Join(dir, hex.EncodeToString(sum[:8]), "bootstrap")

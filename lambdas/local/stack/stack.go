@@ -83,6 +83,7 @@ type Config struct {
 
 // A Stack is a running system.
 type Stack struct {
+	template  string // its file
 	graph     *template.Stack
 	log       *slog.Logger
 	api, aws  *server
@@ -116,7 +117,7 @@ func Start(ctx context.Context, c Config) (_ *Stack, err error) {
 		return nil, err
 	}
 
-	s := &Stack{log: c.Log}
+	s := &Stack{template: c.Template, log: c.Log}
 	defer func() {
 		if err != nil {
 			stopped, cancel := context.WithCancel(context.Background())
@@ -145,7 +146,7 @@ func Start(ctx context.Context, c Config) (_ *Stack, err error) {
 	if err != nil {
 		return nil, err
 	}
-	binaries, err := build(ctx, root, cache, s.graph.Functions)
+	binaries, err := s.build(ctx, root, cache)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -643,6 +645,14 @@ func TestCloseDoesNotWaitForClientsWithoutARequest(t *testing.T) {
 }
 
 func TestStartRefuses(t *testing.T) {
+	source, err := os.ReadFile(templateFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := filepath.Join(t.TempDir(), "moved.yaml")
+	if err := os.WriteFile(elsewhere, source, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name   string
 		config stack.Config
@@ -651,6 +661,7 @@ func TestStartRefuses(t *testing.T) {
 		{"an address that others can reach", stack.Config{API: "0.0.0.0:0"}, "only loopback addresses are served"},
 		{"an address without a port", stack.Config{AWS: "127.0.0.1"}, "missing port"},
 		{"a template that is not there", stack.Config{Template: "nowhere.yaml"}, "nowhere.yaml"},
+		{"a template without its sources, and says where they are named", stack.Config{Template: elsewhere}, ": ApiLambda: CodeUri lambdas/api_lambda is no folder beside the template"},
 		{"a parameter that the template has not", stack.Config{Template: templateFile, Parameters: map[string]string{"Nope": "1"}}, "Nope"},
 		{"a parameter out of its range", stack.Config{Template: templateFile, Parameters: map[string]string{"RequestsConcurrency": "1"}}, "RequestsConcurrency"},
 	} {

@@ -23,6 +23,16 @@ import (
 	"example.com/arvo/lambdas/local/wire"
 )
 
+// at is where the template declares a resource: "template.yaml:12: Bus".
+func (s *Stack) at(logicalID string) string {
+	for _, r := range s.graph.Resources {
+		if r.LogicalID == logicalID {
+			return fmt.Sprintf("%s:%d: %s", s.template, r.Line, logicalID)
+		}
+	}
+	return s.template + ": " + logicalID
+}
+
 // wire makes every service of the graph and connects them.
 func (s *Stack) wire(c Config, binaries map[string]string) error {
 	draws := latency.NewSource(fault.Rand(c.Seed, "latency"))
@@ -77,7 +87,7 @@ func (s *Stack) addTables(c Config, draws *latency.Source) error {
 			schema.Indexes = append(schema.Indexes, table.Index{Name: i.Name, Key: table.Key(i.Key), Local: !i.Global, Projection: i.Projection, NonKey: i.Include})
 		}
 		if err := s.tables.Create(schema); err != nil {
-			return fmt.Errorf("stack: %s: %w", t.LogicalID, err)
+			return fmt.Errorf("%s: %w", s.at(t.LogicalID), err)
 		}
 	}
 	return nil
@@ -98,11 +108,11 @@ func (s *Stack) addQueues(c Config, draws *latency.Source) error {
 				continue
 			}
 			if err := s.addQueue(q); err != nil {
-				return fmt.Errorf("stack: %s: %w", q.LogicalID, err)
+				return fmt.Errorf("%s: %w", s.at(q.LogicalID), err)
 			}
 		}
 		if len(later) == len(waiting) {
-			return fmt.Errorf("stack: %s: its dead-letter queue %s does not come to exist", later[0].LogicalID, later[0].DeadLetterARN)
+			return fmt.Errorf("%s: its dead-letter queue %s does not come to exist", s.at(later[0].LogicalID), later[0].DeadLetterARN)
 		}
 		waiting = later
 	}
@@ -149,12 +159,12 @@ func (s *Stack) addBus(c Config, draws *latency.Source) error {
 	s.bus = bus.New(opts)
 	for _, b := range s.graph.Buses {
 		if err := s.bus.CreateBus(b.Name); err != nil {
-			return fmt.Errorf("stack: %s: %w", b.LogicalID, err)
+			return fmt.Errorf("%s: %w", s.at(b.LogicalID), err)
 		}
 	}
 	for _, r := range s.graph.Rules {
 		if r.Schedule != "" {
-			return fmt.Errorf("stack: %s: scheduled rules do not run here", r.LogicalID)
+			return fmt.Errorf("%s: scheduled rules do not run here", s.at(r.LogicalID))
 		}
 		rule := bus.Rule{Name: r.Name, Bus: r.Bus, Description: r.Description, Pattern: r.Pattern, Enabled: r.Enabled}
 		for _, t := range r.Targets {
@@ -168,7 +178,7 @@ func (s *Stack) addBus(c Config, draws *latency.Source) error {
 			rule.Targets = append(rule.Targets, target)
 		}
 		if err := s.bus.CreateRule(rule); err != nil {
-			return fmt.Errorf("stack: %s: %w", r.LogicalID, err)
+			return fmt.Errorf("%s: %w", s.at(r.LogicalID), err)
 		}
 	}
 	return nil
@@ -235,7 +245,7 @@ func (s *Stack) addFunctions(c Config, draws *latency.Source, binaries map[strin
 			LogGroup: f.LogGroup, LogFormat: f.LogFormat, Tracing: f.Tracing,
 		})
 		if err != nil {
-			return fmt.Errorf("stack: %s: %w", f.LogicalID, err)
+			return fmt.Errorf("%s: %w", s.at(f.LogicalID), err)
 		}
 	}
 	return nil
@@ -266,7 +276,7 @@ func (s *Stack) addMappings() error {
 	for _, m := range s.graph.Mappings {
 		q, ok := s.queues.Lookup(m.QueueARN)
 		if !ok {
-			return fmt.Errorf("stack: %s: there is no queue %s", m.LogicalID, m.QueueARN)
+			return fmt.Errorf("%s: there is no queue %s", s.at(m.LogicalID), m.QueueARN)
 		}
 		var filters []string
 		for _, f := range m.Filters {
@@ -278,7 +288,7 @@ func (s *Stack) addMappings() error {
 			Filters: filters, Disabled: !m.Enabled,
 		})
 		if err != nil {
-			return fmt.Errorf("stack: %s: %w", m.LogicalID, err)
+			return fmt.Errorf("%s: %w", s.at(m.LogicalID), err)
 		}
 	}
 	return nil
@@ -312,7 +322,7 @@ func (s *Stack) makeAPI(c Config) (*gateway.Gateway, error) {
 	}
 	api, err := gateway.New(opts)
 	if err != nil {
-		return nil, fmt.Errorf("stack: %s: %w", a.LogicalID, err)
+		return nil, fmt.Errorf("%s: %w", s.at(a.LogicalID), err)
 	}
 	return api, nil
 }

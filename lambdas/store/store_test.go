@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -552,4 +553,51 @@ func TestAKeyThatHasExpiredIsFree(t *testing.T) {
 	if got := accept(t, r, req); got.Subject != "another" {
 		t.Errorf("accepted on %s", got.Subject)
 	}
+}
+
+func TestASubjectIsAcceptedOnce(t *testing.T) {
+	r, _, _ := openResponses(t)
+	accept(t, r, store.Request{Event: request(t)})
+	again := request(t)
+	again.ID = "another"
+	if _, err := r.Accept(t.Context(), store.Request{Event: again}); err == nil {
+		t.Error("the subject was accepted a second time")
+	}
+	if h := head(t, r); same(t, *h.Request) != same(t, request(t)) {
+		t.Errorf("the first request was replaced: %+v", h)
+	}
+}
+
+func TestAnEffectExpires(t *testing.T) {
+	client := open(t, table.Key{Hash: "pk"})
+	now := time.Now()
+	effects := store.NewEffects(client, tableName, func() time.Time { return now })
+	if _, _, err := effects.Once(t.Context(), store.Effect{Operation: "o", Key: "k"}, []byte("{}"), store.Effect{}); err != nil {
+		t.Fatal(err)
+	}
+	out, err := client.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: aws.String(tableName), Key: map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "o#k"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprint(now.Add(store.Retention).Unix())
+	if got, ok := out.Item["expiresAt"].(*types.AttributeValueMemberN); !ok || got.Value != want {
+		t.Errorf("expiresAt is %v, want %s", out.Item["expiresAt"], want)
+	}
+}
+
+func TestCollisionsAreTriedForFourFifthsOfTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		effects := store.NewEffects(&colliding{times: 1 << 30}, tableName, time.Now)
+		began := time.Now()
+		_, _, err := effects.Once(ctx, store.Effect{Operation: "do", Key: "k"}, []byte("{}"), store.Effect{Operation: "undo", Key: "k"})
+		var c interface{ Contended() bool }
+		if !errors.As(err, &c) || !c.Contended() {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(began); took < 8*time.Second || took > 9*time.Second {
+			t.Errorf("gave up after %v of 10 s", took)
+		}
+	})
 }

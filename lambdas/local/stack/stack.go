@@ -14,7 +14,7 @@
 //
 // [Start] returns when the whole system takes requests, or an error and nothing left running. [Stack.Close] refuses new
 // requests, lets what was accepted run to its end as long as its context allows, and then stops every process, listener
-// and goroutine. Every address is on loopback, whatever the configuration says.
+// and goroutine; messages that have failed and only wait for another try are named in the log and not waited for. Every address is on loopback, whatever the configuration says.
 //
 // # What differs from AWS
 //

@@ -337,7 +337,8 @@ func (s *system) read(subject string) (v view, ok bool) {
 	return v, true
 }
 
-// Promise 1, under faults: what was answered with 202 ends on its subject, once; promise 2: effects happen once.
+// Promise 1, under faults: what was answered with 202 ends on its subject, once. Of promise 2 it shows that each effect
+// is recorded under the key of its one request; that a record is never made twice is the store's test.
 func TestNothingAcceptedIsLostUnderFaults(t *testing.T) {
 	t.Parallel()
 	s := start(t, stack.Config{Faults: faults})

@@ -1,0 +1,108 @@
+package arvo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+)
+
+// A Memory keeps workflows between their steps. It is the ground that the promises of a [Resumable] stand on:
+//
+//   - A step is kept whole or not at all: the new Workflow and the Record of the input that caused it.
+//   - Of two steps that were taken from one revision only the first is kept; the other gets [ErrRevision].
+//   - What Recall returns is at least as new as every Commit that had returned when it was called.
+//
+// arvotest.TestMemory checks them. A Memory is safe for concurrent use. Its errors need not be violations: a Resumable
+// makes them so.
+type Memory interface {
+	// Recall returns the workflow of a subject, and the record of an input if that one was taken before. Either is nil when
+	// there is none.
+	Recall(ctx context.Context, subject string, input Key) (*Workflow, *Record, error)
+
+	// Commit keeps the state that a step led to, and the step. w.Revision and r.Revision are the same, one more than that of
+	// the workflow that was recalled, 1 for the first. ErrRevision, perhaps wrapped, says that the revision is taken or that
+	// the record's input is: the step has to be taken again from what Recall returns now.
+	Commit(ctx context.Context, subject string, w Workflow, r Record) error
+
+	// History lists the steps of a subject by revision.
+	History(ctx context.Context, subject string) ([]Record, error)
+}
+
+// ErrRevision says that a workflow has moved on since it was recalled.
+var ErrRevision = errors.New("the workflow has moved on")
+
+// A Locker is a Memory that lets one step of a subject be taken at a time. None has to: revisions keep steps apart as
+// well, and a lock costs two more calls of a store. It saves work where steps of one workflow often meet.
+type Locker interface {
+	Memory
+	// Lock reports false when another holds the lock. A lock must end by itself after a while: its holder may die.
+	Lock(ctx context.Context, subject string) (bool, error)
+	// Unlock gives the lock back. What goes wrong with that is not the workflow's failure.
+	Unlock(ctx context.Context, subject string) error
+}
+
+// A Key names an event within its subject, as all who look for duplicates name it.
+type Key struct{ Source, ID string }
+
+// Key names the event within its subject.
+func (e Event) Key() Key { return Key{Source: e.Source, ID: e.ID} }
+
+// Status is where a workflow stands.
+type Status string
+
+// Where workflows stand.
+const (
+	StatusActive Status = "active" // it awaits events
+	StatusDone   Status = "done"   // it has answered; what comes now is ignored
+	StatusFailed Status = "failed" // it has answered with a system error; what comes now is ignored
+)
+
+// A Workflow is one run of a [Resumable] as its [Memory] keeps it.
+type Workflow struct {
+	Revision      int64           `json:"revision"` // steps taken
+	Status        Status          `json:"status"`
+	ParentSubject string          `json:"parentSubject,omitempty"` // on whose behalf it runs
+	InitID        string          `json:"initId"`                  // of the event that began it
+	State         json.RawMessage `json:"state,omitempty"`         // the author's
+	Awaited       []Awaited       `json:"awaited,omitempty"`       // the calls that have no answer, in the order they were made
+	TimedOut      []string        `json:"timedOut,omitempty"`      // the ids of the calls that got Timeout for an answer
+	Failure       *Failure        `json:"failure,omitempty"`       // with StatusFailed
+}
+
+// Due is when the first of the awaited calls times out; ok is false if none ever does.
+func (w *Workflow) Due() (due time.Time, ok bool) {
+	for i := range w.Awaited {
+		if d := w.Awaited[i].Due; !d.IsZero() && (!ok || d.Before(due)) {
+			due, ok = d, true
+		}
+	}
+	return due, ok
+}
+
+// Failure is why a workflow failed, as its system error says.
+type Failure struct {
+	Name    string `json:"name"`
+	Message string `json:"message"`
+}
+
+// An Awaited is a call without an answer: what is needed of it to answer in place of a service that never does.
+type Awaited struct {
+	ID            string    `json:"id"`           // of the event that was sent
+	Type          string    `json:"type"`         // of that event
+	To            string    `json:"to"`           // who was to answer
+	URI           string    `json:"uri"`          // of the contract that the answer keeps
+	Due           time.Time `json:"due,omitzero"` // when its time is up
+	AccessControl string    `json:"accesscontrol,omitempty"`
+	Domain        string    `json:"domain,omitempty"`
+	Traceparent   string    `json:"traceparent,omitempty"`
+	Tracestate    string    `json:"tracestate,omitempty"`
+}
+
+// A Record is one step of a workflow: the event that it took and the events that it sent.
+type Record struct {
+	Revision int64     `json:"revision"`
+	Input    Event     `json:"input"`
+	Produced []Event   `json:"produced"`
+	At       time.Time `json:"at"`
+}

@@ -12,9 +12,14 @@ import (
 //   - A step is kept whole or not at all: the new Workflow and the Record of the input that caused it.
 //   - Of two steps that were taken from one revision only the first is kept; the other gets [ErrRevision].
 //   - What Recall returns is at least as new as every Commit that had returned when it was called.
+//   - Events come back as they were, to the byte of their JSON. A State may come back with other white space and escapes.
+//     Times come back at least to the millisecond.
 //
 // arvotest.TestMemory checks them. A Memory is safe for concurrent use. Its errors need not be violations: a Resumable
 // makes them so.
+//
+// A Memory keeps any subject of up to 1,000 bytes, inputs of any source and id, states of up to 256 KiB, and steps whose
+// events have up to 350 KiB together, as JSON. What is larger it may refuse, with an error that is not ErrRevision.
 type Memory interface {
 	// Recall returns the workflow of a subject, and the record of an input if that one was taken before. Either is nil when
 	// there is none.

@@ -30,6 +30,28 @@ func (it item) texts(name string) []string {
 	return nil
 }
 
+func (it item) blobs(name string) [][]byte {
+	if v, ok := it[name].(*types.AttributeValueMemberBS); ok {
+		return v.Value
+	}
+	return nil
+}
+
+// list reads the texts of a list.
+func (it item) list(name string) []string {
+	v, ok := it[name].(*types.AttributeValueMemberL)
+	if !ok {
+		return nil
+	}
+	texts := make([]string, 0, len(v.Value))
+	for _, e := range v.Value {
+		if s, ok := e.(*types.AttributeValueMemberS); ok {
+			texts = append(texts, s.Value)
+		}
+	}
+	return texts
+}
+
 func (it item) number(name string) int64 { return int64(it.float(name)) }
 
 func (it item) float(name string) float64 {
@@ -56,4 +78,37 @@ func (it item) time(name string) time.Time {
 func (it item) expired(now time.Time) bool {
 	at := it.number("expiresAt")
 	return at != 0 && at <= now.Unix()
+}
+
+// What DynamoDB adds to the size of a list, and of each element in it.
+const (
+	perList    = 3
+	perElement = 1
+)
+
+// sizeOf is the size of an item as DynamoDB's limits count it, or a little more: names and values in UTF-8, up to 21 bytes
+// for a number.
+//
+// Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+func sizeOf(it item) int {
+	size := 0
+	for name, value := range it {
+		size += len(name)
+		switch v := value.(type) {
+		case *types.AttributeValueMemberS:
+			size += len(v.Value)
+		case *types.AttributeValueMemberN:
+			size += 21
+		case *types.AttributeValueMemberBS:
+			for _, b := range v.Value {
+				size += len(b)
+			}
+		case *types.AttributeValueMemberL:
+			size += perList
+			for _, e := range v.Value {
+				size += perElement + sizeOf(item{"": e})
+			}
+		}
+	}
+	return size
 }

@@ -388,9 +388,9 @@ func units(ev arvo.Event) string {
 	return strconv.FormatFloat(*ev.ExecutionUnits, 'g', -1, 64)
 }
 
-// elide returns the event's JSON without its subject, and restore puts it back. The text `"subject":"` cannot come
-// earlier than the attribute: what stands before it are id, source, specversion and type, in whose strings a quote
-// is escaped.
+// elide returns the event's JSON without its subject, and restore puts it back, in what was elided and in nothing else: no
+// subject is empty. The text `"subject":"` cannot come earlier than the attribute: in the strings that stand before it a
+// quote is escaped.
 func elide(ev arvo.Event) (string, error) {
 	b, err := ev.MarshalJSON()
 	if err != nil {
@@ -405,7 +405,10 @@ func elide(ev arvo.Event) (string, error) {
 }
 
 func restore(s, subject string) (arvo.Event, error) {
-	return arvo.Parse([]byte(strings.Replace(s, noSubject, subjectText(subject), 1)))
+	if before, after, ok := strings.Cut(s, noSubject[:len(noSubject)-1]); ok && strings.HasPrefix(after, `"`) {
+		s = before + subjectText(subject) + after[1:]
+	}
+	return arvo.Parse([]byte(s))
 }
 
 const noSubject = `"subject":""`

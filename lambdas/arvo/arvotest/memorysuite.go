@@ -481,7 +481,6 @@ func holdSize(s *notebook) {
 	r1.Input.Data = padded(250 << 10)
 	r1.Produced[0].Data = padded(98 << 10)
 	s.keep(w1, r1)
-	s.holds(&w1, r1)
 	w2, r2 := s.step(2, "in-2")
 	w2.State = w1.State
 	r2.Produced = nil
@@ -536,7 +535,7 @@ func holdCopies(s *notebook) {
 		return w, r
 	}
 	spoil := func(w *arvo.Workflow, r *arvo.Record) {
-		if len(w.State) == 0 || len(w.Awaited) == 0 || len(w.TimedOut) == 0 || w.Failure == nil || r.Input.ExecutionUnits == nil || len(r.Input.Extensions) == 0 || len(r.Produced) == 0 {
+		if w == nil || r == nil || len(w.State) == 0 || len(w.Awaited) == 0 || len(w.TimedOut) == 0 || w.Failure == nil || r.Input.ExecutionUnits == nil || len(r.Input.Extensions) == 0 || len(r.Produced) == 0 {
 			s.Fatal("not all of the step is kept")
 		}
 		w.State[1], w.Awaited[0].ID, w.TimedOut[0], w.Failure.Name = ' ', "spoilt", "spoilt", "spoilt"

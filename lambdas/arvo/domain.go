@@ -1,5 +1,7 @@
 package arvo
 
+import "slices"
+
 // A domain takes an event off the ordinary way: a host routes events with a domain elsewhere, to a person for instance.
 // Where an author names domains, these symbols stand for one that is looked up when the event is made. Any other text is
 // the domain itself.
@@ -59,6 +61,16 @@ func (c DomainContext) Resolve(domain string) string {
 		return domain
 	}
 	return DomainLocal
+}
+
+// resolve appends the distinct domains that a list of symbols and domains stands for.
+func (c DomainContext) resolve(resolved []string, domains []string) []string {
+	for _, domain := range domains {
+		if domain = c.Resolve(domain); !slices.Contains(resolved, domain) {
+			resolved = append(resolved, domain)
+		}
+	}
+	return resolved
 }
 
 func subjectDomain(subject string) string {

@@ -86,17 +86,22 @@ func (v *Version) SystemError(err error, d Draft) (Event, error) {
 }
 
 func systemErrorData(err error) json.RawMessage {
-	name, message := "Error", "<nil>"
+	f := failureOf(err)
+	b := jsontext.AppendString([]byte(`{"errorName":`), f.Name)
+	b = jsontext.AppendString(append(b, `,"errorMessage":`...), f.Message)
+	return append(b, `,"errorStack":null}`...)
+}
+
+func failureOf(err error) *Failure {
+	f := &Failure{Name: "Error", Message: "<nil>"}
 	var named interface{ ErrorName() string }
 	if errors.As(err, &named) {
-		name = named.ErrorName()
+		f.Name = named.ErrorName()
 	}
 	if err != nil {
-		message = err.Error()
+		f.Message = err.Error()
 	}
-	b := jsontext.AppendString([]byte(`{"errorName":`), name)
-	b = jsontext.AppendString(append(b, `,"errorMessage":`...), message)
-	return append(b, `,"errorStack":null}`...)
+	return f
 }
 
 // Init makes the event that starts an orchestrator. With a ParentSubject in its data the new subject is made from that

@@ -47,6 +47,38 @@ type Locker interface {
 	Unlock(ctx context.Context, subject string) error
 }
 
+// A MemoryError is the cause of a violation of KindTransaction: what a memory has failed at.
+type MemoryError struct {
+	Failed string // one of the constants below
+	Err    error  // what the memory said
+}
+
+// What a memory fails at, as other Arvo implementations spell it.
+const (
+	LockUnacquired = "LOCK_UNACQUIRED" // another holds the lock
+	LockFailed     = "LOCK_MACHINE_MEMORY_FAILURE"
+	ReadFailed     = "READ_MACHINE_MEMORY_FAILURE"
+	WriteFailed    = "WRITE_MACHINE_MEMORY_FAILURE" // with ErrRevision as its cause: the workflow moved on, over and over
+)
+
+// Error is "[failed] what the memory said".
+func (e *MemoryError) Error() string { return "[" + e.Failed + "] " + e.Err.Error() }
+
+// Unwrap returns what the memory said.
+func (e *MemoryError) Unwrap() error { return e.Err }
+
+// Contended reports whether nothing is wrong but that many steps of one workflow met: the event should be handled again
+// soon, and that should not count as one of its failures.
+func (e *MemoryError) Contended() bool {
+	var contention interface{ Contended() bool }
+	return e.Failed == LockUnacquired || errors.Is(e.Err, ErrRevision) || errors.As(e.Err, &contention) && contention.Contended()
+}
+
+func memoryFailed(failed string, err error) error {
+	cause := &MemoryError{failed, err}
+	return &Violation{Kind: KindTransaction, Message: cause.Error(), Cause: cause}
+}
+
 // A Key names an event within its subject, as all who look for duplicates name it.
 type Key struct{ Source, ID string }
 

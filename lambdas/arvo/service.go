@@ -6,12 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"example.com/arvo/lambdas/arvo/internal/jsonbind"
 	"example.com/arvo/lambdas/arvo/internal/jsonschema"
@@ -20,21 +17,14 @@ import (
 // A Service is a handler behind a contract: one implementation for each version. It checks what comes in and what goes
 // out; the implementation is left with the business. It is safe for concurrent use as far as its implementations are.
 type Service struct {
-	contract        *Contract
+	emitter
 	implementations map[string]implementation
-	units           *float64
-	emitDomains     []string
-	errorDomains    []string
-	now             func() time.Time
 }
 
 var _ Handler = (*Service)(nil)
 
 // implementation is the untyped form of what Implement is given: event with checked data in, outputs out.
 type implementation func(ctx context.Context, in Event, v *Version) ([]Output, error)
-
-// An Option is a part of a service.
-type Option func(*Service) error
 
 // Input is what an implementation gets.
 type Input[T any] struct {
@@ -66,7 +56,7 @@ type Output struct {
 // An error that f returns, if it is or wraps a [Violation], goes to the host. Any other error is an answer: the one event
 // sys.<type>.error, whatever outputs came with it. It may have a method ErrorName() string to be told by.
 func Implement[T any](version string, f func(ctx context.Context, in Input[T]) ([]Output, error)) Option {
-	return func(s *Service) error {
+	return serviceOption(func(s *Service) error {
 		if _, ok := s.implementations[version]; ok {
 			return fmt.Errorf("version %s has two implementations", version)
 		}
@@ -82,69 +72,30 @@ func Implement[T any](version string, f func(ctx context.Context, in Input[T]) (
 				return nil, &Violation{Kind: KindContract, Message: err.Error(), Cause: err}
 			}
 			input := Input[T]{Event: in, Version: v}
-			if err := decoder.Decode(in.Data, &input.Data); err != nil {
-				return nil, &Violation{
-					Kind: KindContract, Cause: err,
-					Message: fmt.Sprintf("%s: the data fits the contract but not the type %s: %v", inputFailed, reflect.TypeFor[T](), err),
-				}
+			if err := bind(decoder, in.Data, &input.Data); err != nil {
+				return nil, err
 			}
 			return f(ctx, input)
 		}
 		return nil
-	}
+	})
 }
 
+type serviceOption func(*Service) error
+
+func (o serviceOption) applyTo(s *Service) error { return o(s) }
+
+// inputFailed begins what is said of received data that breaks its contract.
 const inputFailed = "Input event payload validation failed"
-
-// ExecutionUnits is what an output costs that does not say; without it, it is null.
-func ExecutionUnits(units float64) Option {
-	return func(s *Service) error {
-		s.units = &units
-		return nil
-	}
-}
-
-// EmitDomains is where outputs go that name no domains. The default is DomainOrchestrationContext.
-func EmitDomains(domains ...string) Option {
-	return func(s *Service) error {
-		if len(domains) == 0 {
-			return errors.New("EmitDomains is empty; DomainLocal is the name of none")
-		}
-		s.emitDomains = slices.Clone(domains)
-		return nil
-	}
-}
-
-// ErrorDomains is where system errors go. The default is DomainOrchestrationContext.
-func ErrorDomains(domains ...string) Option {
-	return func(s *Service) error {
-		if len(domains) == 0 {
-			return errors.New("ErrorDomains is empty; DomainLocal is the name of none")
-		}
-		s.errorDomains = slices.Clone(domains)
-		return nil
-	}
-}
-
-// Clock is where the time of an output comes from. The default is time.Now.
-func Clock(now func() time.Time) Option {
-	return func(s *Service) error {
-		s.now = now
-		return nil
-	}
-}
 
 // NewService puts implementations behind a contract. Every version needs one.
 func NewService(c *Contract, options ...Option) (*Service, error) {
 	if c == nil {
 		return nil, errors.New("arvo: service without a contract")
 	}
-	s := &Service{
-		contract: c, implementations: make(map[string]implementation), now: time.Now,
-		emitDomains: []string{DomainOrchestrationContext}, errorDomains: []string{DomainOrchestrationContext},
-	}
+	s := &Service{emitter: newEmitter(c), implementations: make(map[string]implementation)}
 	for _, option := range options {
-		if err := option(s); err != nil {
+		if err := option.applyTo(s); err != nil {
 			return nil, fmt.Errorf("arvo: service %s: %w", c.Type(), err)
 		}
 	}
@@ -182,30 +133,26 @@ func (s *Service) Source() string { return s.contract.Type() }
 // one of another contract, for data that breaks the contract and for outputs that do; Execution when the implementation
 // panics or when ctx ends. Anything else the implementation returns is answered with a system error, and so is an output
 // that would not fit through the way (see MaxEvent). Handled again, the same input gives the same ids.
-func (s *Service) Handle(ctx context.Context, in Event) ([]Event, error) {
-	v, err := s.version(in)
+func (s *Service) Handle(ctx context.Context, in Event) (events []Event, err error) {
+	v, err := s.version(&in)
 	if err != nil {
 		return nil, err
 	}
-	outputs, err := s.run(ctx, in, v)
+	defer guard(&events, &err, s.contract.spec.Type, v.number)
+	outputs, err := s.implementations[v.number](ctx, in, v)
 	if err == nil {
-		var events []Event
-		if events, err = s.emit(in, v, outputs); err == nil {
+		if events, err = s.answer(&in, v, outputs); err == nil {
 			return events, nil
 		}
 	}
-	switch {
-	case IsViolation(err):
-		return nil, err
-	case ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))):
-		// The host has run out of time or is stopping: nothing that the requester should hear of as an answer.
-		return nil, &Violation{Kind: KindExecution, Message: err.Error(), Cause: err}
+	if violation := forHost(ctx, err); violation != nil {
+		return nil, violation
 	}
-	return s.fail(in, v, err)
+	return s.fail(&in, err)
 }
 
 // version finds the version that an event asks for.
-func (s *Service) version(in Event) (*Version, error) {
+func (s *Service) version(in *Event) (*Version, error) {
 	if in.Type != s.contract.Type() {
 		return nil, &Violation{Kind: KindConfig, Message: fmt.Sprintf(
 			"Event type mismatch: handler expects '%s' but the event is '%s'", s.contract.Type(), in.Type)}
@@ -226,46 +173,26 @@ func (s *Service) version(in Event) (*Version, error) {
 	return v, nil
 }
 
-// run calls the implementation. A panic is a violation and not a system error: it is a defect or a broken process and no
-// answer that the implementation has chosen, and a retry, perhaps by the next release, may well heal it. The dead-letter
-// queue keeps the event if not.
-func (s *Service) run(ctx context.Context, in Event, v *Version) (outputs []Output, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			cause, _ := p.(error)
-			said := fmt.Sprintf("%T", p) // the value itself may hold the event's data, and messages are logged
-			if fault, ok := p.(runtime.Error); ok {
-				said = fault.Error()
-			}
-			outputs, err = nil, &Violation{
-				Kind: KindExecution, Message: fmt.Sprintf("panic in %s %s: %s", s.Source(), v.number, said),
-				Cause: cause, Metadata: map[string]any{"stack": string(debug.Stack())},
-			}
-		}
-	}()
-	return s.implementations[v.number](ctx, in, v)
-}
-
-// emit makes the events of what the implementation returned. The error is a violation, or tooLarge.
-func (s *Service) emit(in Event, v *Version, outputs []Output) ([]Event, error) {
+// answer makes the events of what the implementation returned. The error is a violation, or tooLarge.
+func (s *Service) answer(in *Event, v *Version, outputs []Output) ([]Event, error) {
 	if len(outputs) == 0 {
 		return nil, nil
 	}
 	events := make([]Event, 0, len(outputs))
 	for i := range outputs {
 		var err error
-		if events, err = s.emitOne(events, in, v, i, &outputs[i]); err != nil {
+		if events, err = s.answerOne(events, in, v, i, &outputs[i]); err != nil {
 			var large *tooLarge
 			if errors.As(err, &large) {
 				return nil, err
 			}
-			return nil, &Violation{Kind: KindContract, Message: err.Error(), Cause: err}
+			return nil, broken(err)
 		}
 	}
 	return events, nil
 }
 
-func (s *Service) emitOne(events []Event, in Event, v *Version, index int, out *Output) ([]Event, error) {
+func (s *Service) answerOne(events []Event, in *Event, v *Version, index int, out *Output) ([]Event, error) {
 	schema, ok := v.emits[out.Type]
 	if !ok {
 		return nil, unknownEmit(out.Type)
@@ -278,14 +205,11 @@ func (s *Service) emitOne(events []Event, in Event, v *Version, index int, out *
 		ID: out.ID, Type: out.Type, DataSchema: v.dataSchema, Time: out.Time, ExecutionUnits: out.ExecutionUnits,
 		AccessControl: out.AccessControl, Extensions: out.Extensions,
 	}
-	if d.ExecutionUnits == nil {
-		d.ExecutionUnits = s.units
+	if d.To, err = encodeAddress(emitFailed, "to", out.To); err != nil {
+		return nil, err
 	}
-	if d.To, ok = encodeURI(out.To); !ok {
-		return nil, &ValidationError{emitFailed, []Issue{{[]string{"to"}, CodeCustom, "URI malformed: not UTF-8"}}}
-	}
-	if d.RedirectTo, ok = encodeURI(out.RedirectTo); !ok {
-		return nil, &ValidationError{emitFailed, []Issue{{[]string{"redirectto"}, CodeCustom, "URI malformed: not UTF-8"}}}
+	if d.RedirectTo, err = encodeAddress(emitFailed, "redirectto", out.RedirectTo); err != nil {
+		return nil, err
 	}
 	if d.To == "" {
 		d.To = in.RedirectTo
@@ -298,85 +222,20 @@ func (s *Service) emitOne(events []Event, in Event, v *Version, index int, out *
 }
 
 // fail makes the system error event of err.
-func (s *Service) fail(in Event, v *Version, err error) ([]Event, error) {
-	d := Draft{
-		Type: s.contract.SystemErrorType(), DataSchema: s.contract.URI() + "/" + WildcardVersion, ExecutionUnits: s.units,
-	}
-	events, err := s.reply(nil, in, d, systemErrorData(err), "error", s.errorDomains)
+func (s *Service) fail(in *Event, err error) ([]Event, error) {
+	events, err := s.reply(nil, in, s.systemError(), systemErrorData(err), "error", s.errorDomains)
 	if err != nil {
-		return nil, &Violation{Kind: KindContract, Message: err.Error(), Cause: err}
+		return nil, broken(err)
 	}
 	return events, nil
 }
 
-// reply completes d to an answer to in and appends one event for each distinct domain. What comes from the input is
-// encoded already.
-func (s *Service) reply(events []Event, in Event, d Draft, data json.RawMessage, index string, domains []string) ([]Event, error) {
-	d.Source, d.Subject, d.ParentID = s.Source(), in.Subject, in.ID
+// reply completes d to an answer to in. What comes from the input is encoded already.
+func (s *Service) reply(events []Event, in *Event, d Draft, data json.RawMessage, index string, domains []string) ([]Event, error) {
+	d.Subject, d.ParentID = in.Subject, in.ID
 	if d.To == "" {
 		d.To = in.Source
 	}
-	if d.AccessControl == "" {
-		d.AccessControl = in.AccessControl
-	}
-	if d.Time == "" {
-		d.Time = formatTime(s.now())
-	}
-	id := strings.TrimSpace(d.ID)
-	where := DomainContext{SelfContract: s.contract, EventContract: s.contract, TriggeringEvent: in}
-	var room [4]string
-	resolved := room[:0]
-	for _, domain := range domains {
-		d.Domain = where.Resolve(domain)
-		if slices.Contains(resolved, d.Domain) {
-			continue
-		}
-		resolved = append(resolved, d.Domain)
-		if d.ID = id; id == "" {
-			d.ID = DeriveID(in.Subject, in.Source, in.ID, s.Source(), index, d.Domain)
-		}
-		e, err := complete(&d, data, nil)
-		if err != nil {
-			return nil, err
-		}
-		if size := serialisedSize(&e); size > maxOutput {
-			return nil, &tooLarge{e.Type, size}
-		}
-		events = append(events, e)
-	}
-	return events, nil
+	where := DomainContext{SelfContract: s.contract, EventContract: s.contract, TriggeringEvent: *in}
+	return s.emit(events, in, where, d, data, index, domains)
 }
-
-// maxOutput leaves room in MaxEvent for what is added on the way: trace context, an extension or two, the envelope.
-const maxOutput = MaxEvent - 2<<10
-
-// serialisedSize is the length of e in JSON, or of less than maxOutput when that is certain.
-func serialisedSize(e *Event) int {
-	text := len(e.ID) + len(e.Source) + len(e.Type) + len(e.Subject) + len(e.DataContentType) + len(e.DataSchema) + len(e.Time) +
-		len(e.To) + len(e.AccessControl) + len(e.RedirectTo) + len(e.Traceparent) + len(e.Tracestate) + len(e.ParentID) + len(e.Domain)
-	for _, x := range e.Extensions {
-		text += len(x.Name) + len(x.Value)
-	}
-	// No character needs more than six bytes, names and punctuation fewer than 512 plus four an extension.
-	if most := 6*text + len(e.Data) + 512 + 4*len(e.Extensions); most <= maxOutput {
-		return most
-	}
-	b, err := e.AppendJSON(nil)
-	if err != nil { // complete has validated it
-		return 0
-	}
-	return len(b)
-}
-
-// tooLarge is the answer in place of an output that no bus would carry.
-type tooLarge struct {
-	eventType string
-	size      int
-}
-
-func (e *tooLarge) Error() string {
-	return fmt.Sprintf("the event %s is %d bytes, over the limit of %d", e.eventType, e.size, maxOutput)
-}
-
-// ErrorName is the errorName of the system error.
-func (e *tooLarge) ErrorName() string { return "EventTooLarge" }

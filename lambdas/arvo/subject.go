@@ -114,10 +114,20 @@ func (s Subject) Encode() (string, error) {
 	b = append(b, '}', '}')
 	encoded := deflate(b)
 	if len(encoded) > MaxSubject {
-		return "", fmt.Errorf("arvo: cannot create subject: %d bytes are over the limit of %d", len(encoded), MaxSubject)
+		return "", &subjectTooLarge{len(encoded)}
 	}
 	return encoded, nil
 }
+
+// subjectTooLarge is the failure of a workflow whose child would have a longer subject than there may be.
+type subjectTooLarge struct{ size int }
+
+func (e *subjectTooLarge) Error() string {
+	return fmt.Sprintf("arvo: cannot create subject: %d bytes are over the limit of %d", e.size, MaxSubject)
+}
+
+// ErrorName is the errorName of the system error.
+func (e *subjectTooLarge) ErrorName() string { return "SubjectTooLarge" }
 
 // problem is the first rule that s breaks, "" if none.
 func (s *Subject) problem() string {

@@ -42,7 +42,8 @@ var rules = []rule{
 	{folder: "lambdas/services/fulfilment/...", ours: []string{"lambdas/arvo", "lambdas/services/inventory", "lambdas/services/payment", "lambdas/services/shipping"}, stdOnly: true},
 	{folder: "lambdas/services/*/...", ours: []string{"lambdas/arvo"}, stdOnly: true},
 	{folder: "lambdas/broker/...", ours: []string{"lambdas/arvo"}, never: []string{otel}},
-	{folder: "lambdas/store/...", ours: []string{"lambdas/arvo"}, never: []string{otel}},
+	{folder: "lambdas/store", ours: []string{"lambdas/arvo"}, never: []string{otel}},
+	{folder: "lambdas/store/storetest", ours: []string{"lambdas/local/table", "lambdas/local/template", "lambdas/local/wire"}, never: []string{otel}}, // for tests
 	{folder: "lambdas/api_lambda/...", ours: []string{"lambdas/arvo", "lambdas/services/...", "lambdas/broker", "lambdas/store", "telemetry"}},
 	{folder: "lambdas/federated_handler/...", ours: []string{"lambdas/arvo", "lambdas/services/...", "lambdas/broker", "lambdas/store", "telemetry"}},
 	{folder: "lambdas/local/template/..."},

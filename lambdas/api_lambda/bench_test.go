@@ -19,6 +19,7 @@ import (
 	"example.com/arvo/lambdas/broker"
 	"example.com/arvo/lambdas/services"
 	"example.com/arvo/lambdas/store"
+	"example.com/arvo/lambdas/store/storetest"
 )
 
 // An instant transport is AWS without a network: what is left is this process's own work, the SDK's included.
@@ -42,7 +43,7 @@ func instantFunction(b *testing.B) *function {
 	who, client := credentials.NewStaticCredentialsProvider("any", "any", ""), &http.Client{Transport: instant{}}
 	table := dynamodb.New(dynamodb.Options{Region: "us-east-1", HTTPClient: client, Credentials: who})
 	bus := eventbridge.New(eventbridge.Options{Region: "us-east-1", HTTPClient: client, Credentials: who})
-	f, err := newFunction(services.Contracts(), store.NewResponses(table, responseTable, time.Now),
+	f, err := newFunction(services.Contracts(), store.NewResponses(table, storetest.ResponseTable, time.Now),
 		broker.NewPublisher(broker.PublisherConfig{Client: bus, Bus: "arvo"}), noQueue{}, "us-east-1")
 	if err != nil {
 		b.Fatal(err)

@@ -18,6 +18,7 @@ import (
 
 	"example.com/arvo/lambdas/arvo"
 	"example.com/arvo/lambdas/store"
+	"example.com/arvo/lambdas/store/storetest"
 )
 
 // charge is a good body.
@@ -331,7 +332,7 @@ func TestWhatTheBusDoesNotTakeIsNotAccepted(t *testing.T) {
 // onlyHead returns the subject of the only HEAD in the table, which is pending, and the id of its request.
 func (d deployment) onlyHead(t *testing.T) (subject, id string) {
 	t.Helper()
-	name := responseTable
+	name := storetest.ResponseTable
 	out, err := d.spy.Client.Scan(t.Context(), &dynamodb.ScanInput{TableName: &name})
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"strings"
@@ -18,7 +17,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
@@ -27,11 +25,10 @@ import (
 
 	"example.com/arvo/lambdas/arvo"
 	"example.com/arvo/lambdas/broker"
-	"example.com/arvo/lambdas/local/table"
 	"example.com/arvo/lambdas/local/template"
-	"example.com/arvo/lambdas/local/wire"
 	"example.com/arvo/lambdas/services"
 	"example.com/arvo/lambdas/store"
+	"example.com/arvo/lambdas/store/storetest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -162,28 +159,6 @@ func (noQueue) SendMessage(context.Context, *sqs.SendMessageInput, ...func(*sqs.
 	return nil, errors.New("no queue")
 }
 
-const responseTable = "arvo-responses"
-
-// openTable returns a client of an empty table on this machine, as template.yaml declares ResponseTable.
-func openTable(t testing.TB) *dynamodb.Client {
-	t.Helper()
-	service := table.New(table.Options{Region: "us-east-1", Account: "000000000000"})
-	err := service.Create(table.Schema{
-		Name: responseTable, Key: table.Key{Hash: "pk", Range: "sk"}, Attributes: map[string]string{"pk": "S", "sk": "S"}, TTLAttribute: "expiresAt",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mux := new(wire.Mux)
-	mux.Handle(service.Wire())
-	server := httptest.NewServer(mux)
-	t.Cleanup(func() { server.Close(); service.Close() })
-	return dynamodb.New(dynamodb.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), HTTPClient: server.Client(),
-		Credentials: credentials.NewStaticCredentialsProvider("any", "any", ""),
-	})
-}
-
 // A deployment is the function with its table and its bus.
 type deployment struct {
 	*function
@@ -194,8 +169,8 @@ type deployment struct {
 
 func deploy(t testing.TB) deployment {
 	t.Helper()
-	b, s := new(bus), &spy{Client: openTable(t)}
-	responses := store.NewResponses(s, responseTable, time.Now)
+	b, s := new(bus), &spy{Client: storetest.Open(t, storetest.ResponseTable)}
+	responses := store.NewResponses(s, storetest.ResponseTable, time.Now)
 	f, err := newFunction(services.Contracts(), responses, broker.NewPublisher(broker.PublisherConfig{Client: b, Bus: "arvo"}), noQueue{}, "eu-central-1")
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 
 	"example.com/arvo/lambdas/arvo"
 	"example.com/arvo/lambdas/store"
+	"example.com/arvo/lambdas/store/storetest"
 )
 
 func TestASubjectTellsWhatBecameOfARequest(t *testing.T) {
@@ -283,7 +284,7 @@ func TestPagesFitIntoAnAnswer(t *testing.T) {
 		{"line separators", "\u2028", 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			responses := store.NewResponses(new(heap), responseTable, time.Now)
+			responses := store.NewResponses(new(heap), storetest.ResponseTable, time.Now)
 			ev := answerTo(t, arvo.Event{To: "com.nobody.knows", Subject: "order-1"}, "evt.nobody.knows.done", "e", map[string]any{"pad": strings.Repeat(c.pad, 100_000)})
 			const n = 16
 			for i := range n {
@@ -328,7 +329,7 @@ func TestPagesFitIntoAnAnswer(t *testing.T) {
 }
 
 func BenchmarkGet(b *testing.B) {
-	responses := store.NewResponses(new(heap), responseTable, time.Now)
+	responses := store.NewResponses(new(heap), storetest.ResponseTable, time.Now)
 	ev := answerTo(b, arvo.Event{To: "com.payment.charge", Subject: "order-1"}, "evt.payment.charge.success", "e", nil)
 	if _, err := responses.Record(b.Context(), store.Response{Event: ev, Outcome: store.Completed}); err != nil {
 		b.Fatal(err)

@@ -18,6 +18,7 @@ import (
 
 	"example.com/arvo/lambdas/broker"
 	"example.com/arvo/lambdas/store"
+	"example.com/arvo/lambdas/store/storetest"
 )
 
 // An instant transport is AWS without a network: what is left is this process's own work, the SDK's included.
@@ -50,7 +51,7 @@ func BenchmarkBatch(b *testing.B) {
 			who, client := credentials.NewStaticCredentialsProvider("any", "any", ""), &http.Client{Transport: instant{}}
 			table := dynamodb.New(dynamodb.Options{Region: "us-east-1", HTTPClient: client, Credentials: who})
 			bus := eventbridge.New(eventbridge.Options{Region: "us-east-1", HTTPClient: client, Credentials: who})
-			handlers, err := host("all", sandbox{store.NewEffects(table, effectTable, time.Now)})
+			handlers, err := host("all", sandbox{store.NewEffects(table, storetest.EffectTable, time.Now)})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -13,8 +12,6 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -22,39 +19,16 @@ import (
 
 	"example.com/arvo/lambdas/arvo"
 	"example.com/arvo/lambdas/broker"
-	"example.com/arvo/lambdas/local/table"
-	"example.com/arvo/lambdas/local/wire"
 	"example.com/arvo/lambdas/store"
+	"example.com/arvo/lambdas/store/storetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const effectTable = "arvo-effects"
-
 // openEffects returns the effects on an empty table.
 func openEffects(t testing.TB) *store.Effects {
 	t.Helper()
-	return store.NewEffects(openTable(t), effectTable, time.Now)
-}
-
-// openTable returns a client of an empty table on this machine, as template.yaml declares EffectTable.
-func openTable(t testing.TB) *dynamodb.Client {
-	t.Helper()
-	service := table.New(table.Options{Region: "us-east-1", Account: "000000000000"})
-	err := service.Create(table.Schema{
-		Name: effectTable, Key: table.Key{Hash: "pk"}, Attributes: map[string]string{"pk": "S"}, TTLAttribute: "expiresAt",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mux := new(wire.Mux)
-	mux.Handle(service.Wire())
-	server := httptest.NewServer(mux)
-	t.Cleanup(func() { server.Close(); service.Close() })
-	return dynamodb.New(dynamodb.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), HTTPClient: server.Client(),
-		Credentials: credentials.NewStaticCredentialsProvider("any", "any", ""),
-	})
+	return store.NewEffects(storetest.Open(t, storetest.EffectTable), storetest.EffectTable, time.Now)
 }
 
 // A bus takes events like EventBridge, or fails.

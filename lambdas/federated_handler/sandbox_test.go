@@ -19,6 +19,7 @@ import (
 	"example.com/arvo/lambdas/services/shipping"
 	"example.com/arvo/lambdas/services/shipping/shippingtest"
 	"example.com/arvo/lambdas/store"
+	"example.com/arvo/lambdas/store/storetest"
 )
 
 func TestSandboxIsAGateway(t *testing.T) {
@@ -135,7 +136,7 @@ func TestAFailureOfTheTableIsAViolation(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // fake time
 					defer cancel()
-					err := c.ask(ctx, sandbox{store.NewEffects(table.api, effectTable, time.Now)})
+					err := c.ask(ctx, sandbox{store.NewEffects(table.api, storetest.EffectTable, time.Now)})
 					if !errors.Is(err, arvo.ErrExecution) {
 						t.Errorf("got %v, want an Execution violation", err)
 					}
@@ -168,14 +169,14 @@ func (r *racingTable) GetItem(ctx context.Context, in *dynamodb.GetItemInput, o 
 }
 
 func TestWhatIsDoneWhileItsUndoingLooksIsUndone(t *testing.T) {
-	client := openTable(t)
-	other := sandbox{store.NewEffects(client, effectTable, time.Now)}
+	client := storetest.Open(t, storetest.EffectTable)
+	other := sandbox{store.NewEffects(client, storetest.EffectTable, time.Now)}
 	t.Run("a charge is refunded in full", func(t *testing.T) {
 		s := sandbox{store.NewEffects(&racingTable{client, func() {
 			if _, err := other.Charge(t.Context(), "p1", payment.Charge{OrderID: "o", Amount: 1999, Currency: "EUR", Method: "pm"}); err != nil {
 				t.Error(err)
 			}
-		}}, effectTable, time.Now)}
+		}}, storetest.EffectTable, time.Now)}
 		want := payment.Refunded{PaymentID: "p1", Amount: 1999, Currency: "EUR", Refunded: true}
 		for range 2 { // it is recorded so
 			got, err := s.Refund(t.Context(), "p1", payment.Refund{})
@@ -192,7 +193,7 @@ func TestWhatIsDoneWhileItsUndoingLooksIsUndone(t *testing.T) {
 			if _, err := other.Reserve(t.Context(), "r1", inventory.Reserve{OrderID: "o", Items: []inventory.Item{{SKU: "a", Quantity: 1}}}); err != nil {
 				t.Error(err)
 			}
-		}}, effectTable, time.Now)}
+		}}, storetest.EffectTable, time.Now)}
 		got, err := s.Release(t.Context(), "r1")
 		if err != nil {
 			t.Fatal(err)

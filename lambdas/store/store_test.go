@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -12,45 +11,20 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"go.uber.org/goleak"
 
 	"example.com/arvo/lambdas/arvo"
-	"example.com/arvo/lambdas/local/table"
-	"example.com/arvo/lambdas/local/wire"
 	"example.com/arvo/lambdas/store"
+	"example.com/arvo/lambdas/store/storetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const tableName = "arvo-test"
-
-// open returns a client of an empty table on this machine, as template.yaml declares it for responses or effects.
-func open(t testing.TB, keys table.Key) *dynamodb.Client {
-	t.Helper()
-	service := table.New(table.Options{Region: "us-east-1", Account: "000000000000"})
-	schema := table.Schema{Name: tableName, Key: keys, Attributes: map[string]string{keys.Hash: "S"}, TTLAttribute: "expiresAt"}
-	if keys.Range != "" {
-		schema.Attributes[keys.Range] = "S"
-	}
-	if err := service.Create(schema); err != nil {
-		t.Fatal(err)
-	}
-	mux := new(wire.Mux)
-	mux.Handle(service.Wire())
-	server := httptest.NewServer(mux)
-	t.Cleanup(func() { server.Close(); service.Close() })
-	return dynamodb.New(dynamodb.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), HTTPClient: server.Client(),
-		Credentials: credentials.NewStaticCredentialsProvider("any", "any", ""),
-	})
-}
-
 func openResponses(t testing.TB) (*store.Responses, *dynamodb.Client, *clock) {
-	client, c := open(t, table.Key{Hash: "pk", Range: "sk"}), &clock{at: time.Now()}
-	return store.NewResponses(client, tableName, c.now), client, c
+	client, c := storetest.Open(t, storetest.ResponseTable), &clock{at: time.Now()}
+	return store.NewResponses(client, storetest.ResponseTable, c.now), client, c
 }
 
 // A clock stands still unless it is moved: not in the past, or the table would expire what is written.
@@ -253,7 +227,7 @@ func TestASinkThatIsKilledBetweenItsWritesHeals(t *testing.T) {
 		t.Run(fmt.Sprintf("after %d writes", calls), func(t *testing.T) {
 			r, client, clock := openResponses(t)
 			accept(t, r, store.Request{Event: request(t)})
-			dying := store.NewResponses(&failAfter{client, calls}, tableName, clock.now)
+			dying := store.NewResponses(&failAfter{client, calls}, storetest.ResponseTable, clock.now)
 			if _, err := dying.Record(t.Context(), completes(charged(t, "e1"))); !errors.Is(err, errKilled) {
 				t.Fatal(err)
 			}
@@ -363,9 +337,9 @@ func TestIdempotencyKey(t *testing.T) {
 }
 
 func TestAPlainRequestCostsThreeWriteUnits(t *testing.T) {
-	client := open(t, table.Key{Hash: "pk", Range: "sk"})
+	client := storetest.Open(t, storetest.ResponseTable)
 	units := &counting{Client: client}
-	r := store.NewResponses(units, tableName, time.Now)
+	r := store.NewResponses(units, storetest.ResponseTable, time.Now)
 	accept(t, r, store.Request{Event: request(t), TraceID: "1-65647c1a-2b3c4d5e6f708192a3b4c5d6"})
 	record(t, r, completes(charged(t, "5b1f9f0a-3b4d-8f39-9c1b-2f9f0a7d5a11")))
 	if units.writes != 3 {
@@ -463,8 +437,8 @@ func TestWhatHasExpiredIsNotThere(t *testing.T) {
 }
 
 func TestEffectsHappenOnce(t *testing.T) {
-	client := open(t, table.Key{Hash: "pk"})
-	effects := store.NewEffects(client, tableName, time.Now)
+	client := storetest.Open(t, storetest.EffectTable)
+	effects := store.NewEffects(client, storetest.EffectTable, time.Now)
 	charge, refund := store.Effect{Operation: "payment.charge", Key: "k"}, store.Effect{Operation: "payment.refund", Key: "k"}
 	once := func(e store.Effect, result string, unless store.Effect) (string, bool, error) {
 		got, first, err := effects.Once(t.Context(), e, []byte(result), unless)
@@ -497,8 +471,8 @@ func TestEffectsHappenOnce(t *testing.T) {
 }
 
 func TestOfAnEffectAndItsUndoingOneComesFirst(t *testing.T) {
-	client := open(t, table.Key{Hash: "pk"})
-	effects := store.NewEffects(client, tableName, time.Now)
+	client := storetest.Open(t, storetest.EffectTable)
+	effects := store.NewEffects(client, storetest.EffectTable, time.Now)
 	for i := range 50 {
 		do, undo := store.Effect{Operation: "do", Key: fmt.Sprint(i)}, store.Effect{Operation: "undo", Key: fmt.Sprint(i)}
 		var errs [2]error
@@ -527,15 +501,15 @@ func (c *colliding) TransactWriteItems(ctx context.Context, in *dynamodb.Transac
 }
 
 func TestACollisionIsTriedAgainInside(t *testing.T) {
-	client := open(t, table.Key{Hash: "pk"})
+	client := storetest.Open(t, storetest.EffectTable)
 	charge, refund := store.Effect{Operation: "payment.charge", Key: "k"}, store.Effect{Operation: "payment.refund", Key: "k"}
-	effects := store.NewEffects(&colliding{client, 3}, tableName, time.Now)
+	effects := store.NewEffects(&colliding{client, 3}, storetest.EffectTable, time.Now)
 	if _, first, err := effects.Once(t.Context(), charge, []byte("one"), refund); !first || err != nil {
 		t.Errorf("%v %v", first, err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	hopeless := store.NewEffects(&colliding{client, 1 << 30}, tableName, time.Now)
+	hopeless := store.NewEffects(&colliding{client, 1 << 30}, storetest.EffectTable, time.Now)
 	_, _, err := hopeless.Once(ctx, charge, []byte("one"), refund)
 	var c interface{ Contended() bool }
 	if !errors.As(err, &c) || !c.Contended() {
@@ -569,13 +543,13 @@ func TestASubjectIsAcceptedOnce(t *testing.T) {
 }
 
 func TestAnEffectExpires(t *testing.T) {
-	client := open(t, table.Key{Hash: "pk"})
+	client := storetest.Open(t, storetest.EffectTable)
 	now := time.Now()
-	effects := store.NewEffects(client, tableName, func() time.Time { return now })
+	effects := store.NewEffects(client, storetest.EffectTable, func() time.Time { return now })
 	if _, _, err := effects.Once(t.Context(), store.Effect{Operation: "o", Key: "k"}, []byte("{}"), store.Effect{}); err != nil {
 		t.Fatal(err)
 	}
-	out, err := client.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: aws.String(tableName), Key: map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "o#k"}}})
+	out, err := client.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: aws.String(storetest.EffectTable), Key: map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "o#k"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -589,7 +563,7 @@ func TestCollisionsAreTriedForFourFifthsOfTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		effects := store.NewEffects(&colliding{times: 1 << 30}, tableName, time.Now)
+		effects := store.NewEffects(&colliding{times: 1 << 30}, storetest.EffectTable, time.Now)
 		began := time.Now()
 		_, _, err := effects.Once(ctx, store.Effect{Operation: "do", Key: "k"}, []byte("{}"), store.Effect{Operation: "undo", Key: "k"})
 		var c interface{ Contended() bool }

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 
+	"example.com/arvo/lambdas/arvo/arvotest"
 	"example.com/arvo/lambdas/broker"
 	"example.com/arvo/lambdas/store"
 	"example.com/arvo/lambdas/store/storetest"
@@ -51,7 +52,7 @@ func BenchmarkBatch(b *testing.B) {
 			who, client := credentials.NewStaticCredentialsProvider("any", "any", ""), &http.Client{Transport: instant{}}
 			table := dynamodb.New(dynamodb.Options{Region: "us-east-1", HTTPClient: client, Credentials: who})
 			bus := eventbridge.New(eventbridge.Options{Region: "us-east-1", HTTPClient: client, Credentials: who})
-			handlers, err := host("all", sandbox{store.NewEffects(table, storetest.EffectTable, time.Now)})
+			handlers, err := host("all", sandbox{store.NewEffects(table, storetest.EffectTable, time.Now)}, arvotest.NewMemory())
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -6,9 +6,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"example.com/arvo/lambdas/arvo"
 	"example.com/arvo/lambdas/broker"
+	"example.com/arvo/lambdas/services/fulfilment"
 	"example.com/arvo/lambdas/services/inventory"
 	"example.com/arvo/lambdas/services/payment"
 	"example.com/arvo/lambdas/services/shipping"
@@ -18,16 +20,23 @@ import (
 // thinAPI is the address of the clients.
 const thinAPI = "api.thin.lambda"
 
+// A service is what can be hosted: an [arvo.Service], or an [arvo.Resumable], which is a workflow.
+type service interface {
+	arvo.Handler
+	Source() string
+}
+
 // host makes the services that hosted names, by their source.
-func host(hosted string, world sandbox) (map[string]arvo.Handler, error) {
+func host(hosted string, world sandbox, memory arvo.Memory) (map[string]arvo.Handler, error) {
 	all := map[string]arvo.Handler{}
-	for _, made := range []func() (*arvo.Service, error){
-		func() (*arvo.Service, error) { return payment.NewCharge(world) },
-		func() (*arvo.Service, error) { return payment.NewRefund(world) },
-		func() (*arvo.Service, error) { return inventory.NewReserve(world) },
-		func() (*arvo.Service, error) { return inventory.NewRelease(world) },
-		func() (*arvo.Service, error) { return shipping.NewBook(world) },
-		func() (*arvo.Service, error) { return workload.NewSimulate(workload.Host{}) },
+	for _, made := range []func() (service, error){
+		func() (service, error) { return fulfilment.NewFulfilment(memory, arvo.Stamp(stamp)) },
+		func() (service, error) { return inventory.NewRelease(world) },
+		func() (service, error) { return inventory.NewReserve(world) },
+		func() (service, error) { return payment.NewCharge(world) },
+		func() (service, error) { return payment.NewRefund(world) },
+		func() (service, error) { return shipping.NewBook(world) },
+		func() (service, error) { return workload.NewSimulate(workload.Host{}) },
 	} {
 		service, err := made()
 		if err != nil {
@@ -53,28 +62,46 @@ func host(hosted string, world sandbox) (map[string]arvo.Handler, error) {
 // A router hands each event to the service that it is addressed to, and publishes what the service answers.
 type router struct {
 	handlers  map[string]arvo.Handler
+	clock     clock
 	publisher *broker.Publisher
 }
 
 func (r router) handle(ctx context.Context, d broker.Delivery) error {
+	if d.Event.To == tick {
+		return r.clock.tick(ctx)
+	}
 	handler, ok := r.handlers[d.Event.To]
 	if !ok {
 		return &arvo.Violation{Kind: arvo.KindConfig, Message: fmt.Sprintf("no service %q is hosted here", d.Event.To)}
 	}
+	ctx = context.WithValue(ctx, receivedAt{}, d.ReceivedAt)
 	out, err := handler.Handle(ctx, d.Event)
 	if err != nil {
 		return err
 	}
 	for i, ev := range out {
-		if ev.Traceparent == "" { // the trace goes on, also where nobody makes spans
-			ev = ev.WithTrace(d.Event.Traceparent, d.Event.Tracestate)
-		}
-		if ev.To == thinAPI {
-			if ev, err = ev.WithExtension("receivedat", d.ReceivedAt.UnixMilli()); err != nil {
-				return err
-			}
-		}
-		out[i] = ev
+		out[i] = stamp(ctx, d.Event, ev)
 	}
 	return r.publisher.Publish(ctx, out...)
+}
+
+// receivedAt is the key of the time.Time, in the context of a handler, at which its input was taken from the queue.
+type receivedAt struct{}
+
+// stamp adds to an output what the host has to say of it: the trace goes on, also where nobody makes spans, and an answer
+// to a client tells when its cause was received. A workflow stamps its outputs before it keeps them, so that a second
+// delivery publishes the events of the first; what is there stays as it is.
+func stamp(ctx context.Context, cause, out arvo.Event) arvo.Event {
+	if out.Traceparent == "" {
+		out = out.WithTrace(cause.Traceparent, cause.Tracestate)
+	}
+	at, ok := ctx.Value(receivedAt{}).(time.Time)
+	if _, stamped := out.Extension("receivedat"); !ok || stamped || out.To != thinAPI {
+		return out
+	}
+	stamped, err := out.WithExtension("receivedat", at.UnixMilli())
+	if err != nil { // not of a number under this name
+		return out
+	}
+	return stamped
 }

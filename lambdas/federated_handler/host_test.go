@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/arvo/lambdas/arvo"
+	"example.com/arvo/lambdas/arvo/arvotest"
 	"example.com/arvo/lambdas/local/template"
 	"example.com/arvo/lambdas/services"
 )
@@ -48,7 +49,7 @@ func TestHostedNamesServices(t *testing.T) {
 		{"a name in another case", "com.payment.Charge", nil, `HOSTED names "com.payment.Charge"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := host(c.hosted, sandbox{})
+			got, err := host(c.hosted, sandbox{}, arvotest.NewMemory())
 			if c.fault != "" {
 				if err == nil || !strings.HasPrefix(err.Error(), c.fault) {
 					t.Errorf("got %v, want %q", err, c.fault)
@@ -101,7 +102,7 @@ func hostedBy(t *testing.T, stack *template.Stack, function string) []string {
 	t.Helper()
 	for _, f := range stack.Functions {
 		if f.Name == function {
-			handlers, err := host(f.Environment["HOSTED"], sandbox{})
+			handlers, err := host(f.Environment["HOSTED"], sandbox{}, arvotest.NewMemory())
 			if err != nil {
 				t.Fatal(err)
 			}

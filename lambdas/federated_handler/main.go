@@ -12,6 +12,16 @@
 // An answer to a client (to = api.thin.lambda) gets the extension receivedat: epoch milliseconds at which this host took
 // the input from its queue. A client can then tell waiting from working without the trace.
 //
+// A workflow's step, the events that it sends included, is kept ([store.Workflows]) before anything is published. A
+// delivery that comes again, after a crash in between or without one, publishes exactly the same events.
+//
+// # Clock
+//
+// Every minute a rule sends the constant event arvo.clock.tick to the queue. Whoever takes it publishes, for each call of a
+// workflow whose time is up, the system error with the name Timeout that its service might have answered
+// ([arvo.Timeouts]). A call so times out between 0 and some 60 s after its deadline. A tick does as much as fits four fifths of
+// its invocation, and the next one goes on.
+//
 // # Sandbox
 //
 // No payment provider, warehouse or carrier is behind the ports: the adapters of sandbox.go record on EffectTable what
@@ -19,7 +29,7 @@
 //
 // # Environment
 //
-// BUS_NAME, EFFECT_TABLE, HOSTED (sources, separated by commas; empty or "all" for all), BATCH_PARALLELISM (subjects of
+// BUS_NAME, EFFECT_TABLE, WORKFLOW_TABLE, HOSTED (sources, separated by commas; empty or "all" for all), BATCH_PARALLELISM (subjects of
 // a batch that are handled at a time; 10 when empty), and what every Lambda has.
 package main
 
@@ -53,8 +63,8 @@ func main() {
 
 // setup makes the function from its environment.
 func setup(ctx context.Context, getenv func(string) string) (*broker.Consumer, error) {
-	bus, effectTable := getenv("BUS_NAME"), getenv("EFFECT_TABLE")
-	for _, v := range []struct{ name, value string }{{"BUS_NAME", bus}, {"EFFECT_TABLE", effectTable}} {
+	bus, effectTable, workflowTable := getenv("BUS_NAME"), getenv("EFFECT_TABLE"), getenv("WORKFLOW_TABLE")
+	for _, v := range []struct{ name, value string }{{"BUS_NAME", bus}, {"EFFECT_TABLE", effectTable}, {"WORKFLOW_TABLE", workflowTable}} {
 		if v.value == "" {
 			return nil, fmt.Errorf("%s is not set", v.name)
 		}
@@ -67,14 +77,17 @@ func setup(ctx context.Context, getenv func(string) string) (*broker.Consumer, e
 	if err != nil {
 		return nil, fmt.Errorf("AWS configuration: %w", err)
 	}
-	handlers, err := host(getenv("HOSTED"), sandbox{store.NewEffects(dynamodb.NewFromConfig(cfg), effectTable, time.Now)})
+	tables := dynamodb.NewFromConfig(cfg)
+	workflows := store.NewWorkflows(tables, workflowTable, time.Now)
+	handlers, err := host(getenv("HOSTED"), sandbox{store.NewEffects(tables, effectTable, time.Now)}, workflows)
 	if err != nil {
 		return nil, err
 	}
 	publisher := broker.NewPublisher(broker.PublisherConfig{Client: eventbridge.NewFromConfig(cfg), Bus: bus})
+	clock := clock{workflows: workflows, publisher: publisher, now: time.Now}
 	return broker.NewConsumer(broker.ConsumerConfig{
 		Queue: sqs.NewFromConfig(cfg), Parallelism: parallelism,
-		Handle: router{handlers: handlers, publisher: publisher}.handle,
+		Handle: router{handlers: handlers, clock: clock, publisher: publisher}.handle,
 	}), nil
 }
 

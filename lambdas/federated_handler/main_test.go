@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"example.com/arvo/lambdas/arvo"
+	"example.com/arvo/lambdas/arvo/arvotest"
 	"example.com/arvo/lambdas/broker"
 	"example.com/arvo/lambdas/store"
 	"example.com/arvo/lambdas/store/storetest"
@@ -91,7 +92,7 @@ func deploy(t testing.TB, handlers map[string]arvo.Handler) deployment {
 	t.Helper()
 	if handlers == nil {
 		var err error
-		if handlers, err = host("all", sandbox{openEffects(t)}); err != nil {
+		if handlers, err = host("all", sandbox{openEffects(t)}, arvotest.NewMemory()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -147,7 +148,7 @@ func (d deployment) deliver(t testing.TB, ev arvo.Event) (published []arvo.Event
 }
 
 func TestSetup(t *testing.T) {
-	good := map[string]string{"BUS_NAME": "arvo", "EFFECT_TABLE": "effects"}
+	good := map[string]string{"BUS_NAME": "arvo", "EFFECT_TABLE": "effects", "WORKFLOW_TABLE": "workflows"}
 	for _, c := range []struct {
 		name, variable, value string
 		parallelism           int    // of the consumer
@@ -155,13 +156,14 @@ func TestSetup(t *testing.T) {
 	}{
 		{"what must be there is enough", "", "", 10, ""},
 		{"without a bus", "BUS_NAME", "", 0, "BUS_NAME is not set"},
-		{"without a table", "EFFECT_TABLE", "", 0, "EFFECT_TABLE is not set"},
+		{"without a table for effects", "EFFECT_TABLE", "", 0, "EFFECT_TABLE is not set"},
+		{"without a table for workflows", "WORKFLOW_TABLE", "", 0, "WORKFLOW_TABLE is not set"},
 		{"with one subject at a time", "BATCH_PARALLELISM", "1", 1, ""},
 		{"with more subjects at a time than by default", "BATCH_PARALLELISM", "32", 32, ""},
 		{"with no subject at a time", "BATCH_PARALLELISM", "0", 0, `BATCH_PARALLELISM is "0"; a whole number from 1 is due`},
 		{"with a parallelism that is no number", "BATCH_PARALLELISM", "ten", 0, `BATCH_PARALLELISM is "ten"; a whole number from 1 is due`},
 		{"with a service that there is", "HOSTED", "com.payment.charge", 10, ""},
-		{"with a service that there is not", "HOSTED", "com.payment.chagre", 0, `HOSTED names "com.payment.chagre"; there are com.inventory.release, `},
+		{"with a service that there is not", "HOSTED", "com.payment.chagre", 0, `HOSTED names "com.payment.chagre"; there are arvo.orc.fulfilment, com.inventory.release, `},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			consumer, err := setup(t.Context(), func(name string) string {

@@ -4,6 +4,7 @@ package services
 
 import (
 	"example.com/arvo/lambdas/arvo"
+	"example.com/arvo/lambdas/services/fulfilment"
 	"example.com/arvo/lambdas/services/inventory"
 	"example.com/arvo/lambdas/services/payment"
 	"example.com/arvo/lambdas/services/shipping"
@@ -13,6 +14,7 @@ import (
 // Contracts returns the contracts of all services, by type.
 func Contracts() []*arvo.Contract {
 	return []*arvo.Contract{
+		fulfilment.Contract,
 		inventory.ReleaseContract,
 		inventory.ReserveContract,
 		payment.ChargeContract,

@@ -242,7 +242,7 @@ func holdBytes(s *notebook) {
 		{Name: "alpha", Value: json.RawMessage(`null`)}, {Name: "flag", Value: json.RawMessage(`false`)},
 	}
 	bare := s.event("arvo.orc.test", "out-1")
-	bare.DataSchema, bare.To, bare.Data, bare.ExecutionUnits = "", "", json.RawMessage(`{}`), &none
+	bare.DataSchema, bare.Data, bare.ExecutionUnits = "", json.RawMessage(`{}`), &none
 	elsewhere := s.event("arvo.orc.test", "out-2") // a completion is of the parent's subject
 	elsewhere.Subject = s.subject + "/parent"
 	r.Input, r.Produced = odd, []arvo.Event{bare, elsewhere, odd}

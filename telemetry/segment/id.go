@@ -92,19 +92,22 @@ var hexDigits = func() (t [256]byte) {
 	return t
 }()
 
-// HopID is the id of the segment of a hop, the bus or the queue named name, that an event crosses on its way between two
-// functions. Nobody but the receiver can report such a hop, and it does so on each delivery; as the id depends only on
-// the trace, on the event's creation span (the span id in its traceparent), and on the hop, the reports of a redelivery
-// overwrite the earlier ones. And it can be recomputed: a document that names a missing parent by such an id lost its
-// parent on the way, while any other unknown parent id is a mistake.
+// HopID is the id of the segment of a hop, a bus or a queue, that an event crosses between two functions. No such hop
+// reports itself: the function that receives the event does it, on each delivery. As the id depends on nothing but the
+// trace, the hop's parent, its origin and its name, a redelivery reports the same segments again and overwrites them.
+// The parent of a bus is the span that created the event, whose id the event carries in its traceparent; the parent of a
+// queue is the bus before it.
 //
-// The id is the first 8 bytes of sha256 over "hop", the trace id, the creation id, origin and name, with the lengths of
-// the last two before them as 4 bytes, big-endian.
-func HopID(trace TraceID, creation ID, origin, name string) ID {
+// The derivation tells a lost document from a mistake, too: an unknown parent id that comes out of HopID belongs to a hop
+// whose document did not arrive.
+//
+// The id is the first 8 bytes of sha256 over "hop", the trace id, the parent's id, origin and name, the last two each
+// after its length as 4 bytes, big-endian.
+func HopID(trace TraceID, parent ID, origin, name string) ID {
 	var buf [256]byte
 	b := append(buf[:0], "hop"...)
 	b = append(b, trace[:]...)
-	b = append(b, creation[:]...)
+	b = append(b, parent[:]...)
 	b = append(binary.BigEndian.AppendUint32(b, uint32(len(origin))), origin...)
 	b = append(binary.BigEndian.AppendUint32(b, uint32(len(name))), name...)
 	return firstOf(b)

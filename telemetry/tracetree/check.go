@@ -1,0 +1,253 @@
+package tracetree
+
+import (
+	"fmt"
+	"strings"
+
+	"example.com/arvo/telemetry/segment"
+)
+
+// A Kind of problem.
+type Kind string
+
+// The kinds of problems.
+const (
+	Empty          Kind = "no documents"
+	SeveralTraces  Kind = "several traces"
+	SeveralRoots   Kind = "several roots"
+	DanglingParent Kind = "dangling parent"
+	MissingHop     Kind = "missing hop"
+	InProgress     Kind = "in progress"
+	Cycle          Kind = "cycle"
+)
+
+// A Problem is a way in which a trace is not whole.
+type Problem struct {
+	Kind Kind
+	// Lost: it can be shown that the trace is sound and a document of it did not arrive (yet). Otherwise the document
+	// may never have been made, or the trace may be broken.
+	Lost   bool
+	Span   *Span  // where; nil for the trace as a whole
+	Detail string // a sentence
+}
+
+func (p Problem) String() string {
+	s := string(p.Kind)
+	if p.Lost {
+		s += ", lost"
+	}
+	if p.Span != nil {
+		s += " at " + p.Span.ID.String() + " " + p.Span.Name
+	}
+	return s + ": " + p.Detail
+}
+
+// Check returns what is wrong with the trace of a subject, in the order of Spans; nothing if it is whole. Traces linked
+// to are none of its business and belong in a tree of their own.
+//
+//   - no documents, several traces, several roots: a subject has one trace, and a trace begins once.
+//   - dangling parent: parent_id names a document that is not there. Lost, if the id is that of a hop of an event whose
+//     creation is known ([segment.HopID]), or if the span is itself such a hop of the parent that it names, which only
+//     happens when the parent was known to who reported it.
+//   - missing hop: an event that was created and published was not received; a bus was crossed but no queue (lost: both are reported together);
+//     no function took the event from its queue; a function received the event by no queue although others were
+//     reported; a traced call has no segment of the callee.
+//   - in progress: the span never ended. Only the outermost of spans within each other is told.
+//   - cycle: the span is its own ancestor.
+//
+// queues are names of queues that need not occur in the tree: without them, a queue all of whose documents were lost is
+// not recognised as such.
+func (t *Tree) Check(queues ...string) []Problem {
+	if len(t.Spans) == 0 {
+		return []Problem{{Kind: Empty, Detail: "there is not one document"}}
+	}
+	var problems []Problem
+	report := func(kind Kind, lost bool, s *Span, format string, args ...any) {
+		problems = append(problems, Problem{kind, lost, s, fmt.Sprintf(format, args...)})
+	}
+	if len(t.Traces) > 1 {
+		report(SeveralTraces, false, nil, "%d traces, the first two are %s and %s", len(t.Traces), t.Traces[0], t.Traces[1])
+	}
+	t.checkRoots(report)
+
+	hops := t.Hops()
+	lost := t.lostHops(hops, queues)
+	// What is known to be lost is told once: at the span that misses it, not at the event as well.
+	explained := make(map[*Span]bool)
+	for _, s := range t.Roots {
+		if h, ok := lost[s.parentKey()]; ok && s.Dangling {
+			explained[h.beneath] = true
+		}
+	}
+	missing := missingHops(hops, explained)
+
+	for _, s := range t.Spans {
+		switch {
+		case s.Cyclic:
+			report(Cycle, false, s, "it is its own ancestor by its parent %s", s.ParentID)
+		case s.Dangling:
+			if h, ok := lost[s.parentKey()]; ok {
+				report(DanglingParent, true, s, "its parent %s is the document of %s %s, which did not arrive", s.ParentID, h.what, h.name)
+			} else if (s.isBus() || s.isQueue()) && s.ID == segment.HopID(s.TraceID, s.ParentID, s.Origin, s.Name) {
+				report(DanglingParent, true, s, "its id was derived from its parent %s, whose document did not arrive", s.ParentID)
+			} else {
+				report(DanglingParent, false, s, "nothing in the trace leads to its parent %s", s.ParentID)
+			}
+		}
+		if s.InProgress && !s.Complete() && !s.Inferred && (s.Parent == nil || !s.Parent.InProgress) {
+			report(InProgress, false, s, "it began and never ended")
+		}
+		if s.Subsegment && s.traced() && !s.hasSegment() {
+			report(MissingHop, false, s, "the service that it called is traced, and sent no segment")
+		}
+		for _, p := range missing[s] {
+			report(MissingHop, p.Lost, s, "%s", p.Detail)
+		}
+	}
+	return problems
+}
+
+func (t *Tree) checkRoots(report func(Kind, bool, *Span, string, ...any)) {
+	first := make(map[segment.TraceID]*Span)
+	for _, s := range t.Roots {
+		if s.Dangling || s.Cyclic {
+			continue // told as such
+		}
+		if other := first[s.TraceID]; other != nil {
+			report(SeveralRoots, false, s, "the trace began with %s %s already", other.ID, other.Name)
+		} else {
+			first[s.TraceID] = s
+		}
+	}
+}
+
+func (s *Span) parentKey() key { return key{s.TraceID, s.ParentID} }
+
+func (s *Span) hasSegment() bool {
+	for _, child := range s.Children {
+		if !child.Subsegment {
+			return true
+		}
+	}
+	return false
+}
+
+// A lostHop is a bus or queue whose document may be missing.
+type lostHop struct {
+	what, name string
+	beneath    *Span // the creation or the bus that it follows
+}
+
+// maxNames bounds how many names of buses and of queues are tried: hostile documents could name thousands.
+const maxNames = 32
+
+// lostHops are the ids of all hops that could follow the events and buses of the tree, as far as these are not in it.
+// It is empty if no parent dangles.
+func (t *Tree) lostHops(hops []Hop, queues []string) map[key]lostHop {
+	dangling := false
+	for _, s := range t.Roots {
+		dangling = dangling || s.Dangling
+	}
+	if !dangling {
+		return nil
+	}
+	var busNames, queueNames names
+	for _, q := range queues {
+		queueNames.add(q)
+	}
+	for _, h := range hops {
+		if h.Creation != nil {
+			for _, name := range h.Creation.AWS.ResourceNames {
+				busNames.add(name)
+			}
+		}
+		if h.Bus != nil {
+			busNames.add(h.Bus.Name)
+		}
+		if h.Queue != nil {
+			queueNames.add(h.Queue.Name)
+		}
+	}
+	lost := make(map[key]lostHop)
+	for _, h := range hops {
+		if h.Bus != nil {
+			for _, queue := range queueNames.list {
+				lost[key{h.Bus.TraceID, segment.HopID(h.Bus.TraceID, h.Bus.ID, segment.OriginQueue, queue)}] = lostHop{"queue", queue, h.Bus}
+			}
+			continue
+		}
+		if h.Creation == nil {
+			continue
+		}
+		trace := h.Creation.TraceID
+		for _, bus := range busNames.list {
+			id := segment.HopID(trace, h.Creation.ID, segment.OriginEvents, bus)
+			lost[key{trace, id}] = lostHop{"bus", bus, h.Creation}
+			for _, queue := range queueNames.list {
+				lost[key{trace, segment.HopID(trace, id, segment.OriginQueue, queue)}] = lostHop{"queue", queue, h.Creation}
+			}
+		}
+	}
+	return lost
+}
+
+type names struct {
+	seen map[string]bool
+	list []string
+}
+
+func (n *names) add(name string) {
+	if n.seen == nil {
+		n.seen = make(map[string]bool)
+	}
+	if name != "" && !n.seen[name] && len(n.list) < maxNames {
+		n.seen[name] = true
+		n.list = append(n.list, name)
+	}
+}
+
+// missingHops tells, at the span after which the hop is missing, which events did not get through.
+func missingHops(hops []Hop, explained map[*Span]bool) map[*Span][]Problem {
+	reported := make(map[segment.TraceID]bool) // traces whose receivers report hops
+	for _, h := range hops {
+		if h.Bus != nil {
+			reported[h.Bus.TraceID] = true
+		}
+		if h.Queue != nil {
+			reported[h.Queue.TraceID] = true
+		}
+	}
+	missing := make(map[*Span][]Problem)
+	miss := func(s *Span, lost bool, detail string) {
+		if !explained[s] {
+			missing[s] = append(missing[s], Problem{Kind: MissingHop, Lost: lost, Span: s, Detail: detail})
+		}
+	}
+	for _, h := range hops {
+		switch {
+		case h.Queue != nil && len(h.Consumers) == 0:
+			miss(h.Queue, false, "the event was taken from the queue, and no function reported what became of it")
+		case h.Queue != nil:
+		case h.Bus != nil && len(h.Consumers) == 0:
+			miss(h.Bus, true, "the event crossed the bus, and the queue after it was not reported")
+		case len(h.Consumers) > 0:
+			for _, c := range h.Consumers {
+				if reported[c.TraceID] {
+					miss(c, false, "it received an event, and by which queue was not reported")
+				}
+			}
+		case h.Creation != nil && !failed(h.Creation) && h.Creation.Complete():
+			miss(h.Creation, false, "the event was published"+to(h.Creation)+", and no receiver reported it")
+		}
+	}
+	return missing
+}
+
+func failed(s *Span) bool { return s.Error || s.Fault || s.Throttle }
+
+func to(creation *Span) string {
+	if len(creation.AWS.ResourceNames) == 0 {
+		return ""
+	}
+	return " to " + strings.Join(creation.AWS.ResourceNames, ", ")
+}

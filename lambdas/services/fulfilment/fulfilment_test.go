@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"example.com/arvo/lambdas/arvo"
 	"example.com/arvo/lambdas/arvo/arvotest"
 	"example.com/arvo/lambdas/services/fulfilment"
@@ -112,7 +114,7 @@ func TestInSequence(t *testing.T) {
 			outcome("failed", "payment: the service failed", released, refunded, notBooked)},
 		{"an answer after its time is none", then(withGoods, turn{"charge times out", "release refund"}, turn{"charged", ""}, turn{"refunded", ""}, turn{"released", "done"}),
 			outcome("failed", "payment: no answer in time", released, refunded, notBooked)},
-		{"an answer to a call of another's is none", then(paid, turn{"booked for others", ""}, turn{"booked", "done"}), fulfilled()},
+		{"an answer to a call of another's is none", then(begun, turn{"booked for others", ""}, turn{"reserved", "charge"}, turn{"charged", "book"}, turn{"booked for others", ""}, turn{"booked", "done"}), fulfilled()},
 		{"nothing changes what is done", then(paid, turn{"booked", "done"}, turn{"not served", ""}, turn{"declined", ""}, turn{"order", ""}), fulfilled()},
 	})
 }
@@ -161,6 +163,45 @@ func TestInParallel(t *testing.T) {
 			outcome("failed", "reservation: the service failed", `"reservation":{"status":"unknown","reservation_id":"<reserve>","reason":"release: no answer in time"}`,
 				`"payment":{"status":"unknown","payment_id":"<charge>","reason":"refund: the service failed"}`, notBooked)},
 	})
+}
+
+// A child's data that breaks its contract would stop the workflow for ever, so an order is checked as strictly as its
+// parts will be.
+func TestAnOrderIsCheckedLikeItsParts(t *testing.T) {
+	properties := func(c *arvo.Contract, version string) map[string]map[string]any {
+		v, err := c.Version(version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		schema, _ := v.Schema(c.Type())
+		var doc struct {
+			Properties map[string]map[string]any
+			Required   []string
+		}
+		if err := json.Unmarshal(schema.JSON(), &doc); err != nil {
+			t.Fatal(err)
+		}
+		for name, p := range doc.Properties {
+			delete(p, "description")
+			p["required"] = slices.Contains(doc.Required, name)
+		}
+		return doc.Properties
+	}
+	for _, version := range fulfilment.Contract.Versions() {
+		order := properties(fulfilment.Contract, version)
+		for name, callee := range map[string]*arvo.Contract{
+			"reserve": inventory.ReserveContract, "charge": payment.ChargeContract, "book": shipping.BookContract,
+		} {
+			for property, want := range properties(callee, "1.0.0") {
+				if property == "parcels" { // an order says nothing of it: it has a default
+					continue
+				}
+				if diff := cmp.Diff(want, order[property]); diff != "" {
+					t.Errorf("%s: %s of %s (-service +order):\n%s", version, property, name, diff)
+				}
+			}
+		}
+	}
 }
 
 // A course is the turns that an order takes, and what it is said to have come to.
@@ -313,7 +354,7 @@ func (w *workflow) timeout(call string) arvo.Event {
 }
 
 // request is a client's event that begins a fulfilment.
-func request(t testing.TB, version, data string) arvo.Event {
+func request(t tester, version, data string) arvo.Event {
 	t.Helper()
 	v, err := fulfilment.Contract.Version(version)
 	if err != nil {
@@ -326,4 +367,10 @@ func request(t testing.TB, version, data string) arvo.Event {
 		t.Fatal(err)
 	}
 	return e
+}
+
+// A tester is a *testing.T or a *rapid.T.
+type tester interface {
+	Helper()
+	Fatal(...any)
 }

@@ -37,8 +37,8 @@ type Bus struct {
 	// Kill is how likely the host dies after a handler has returned and before what it returned is published: that is
 	// lost, and the event comes again. It is less than 1, or nothing is ever done.
 	Kill float64
-	// Withhold tells which events do not arrive, for now or for ever; see Release. An event is asked about when its turn
-	// comes, perhaps more than once.
+	// Withhold tells which events do not arrive, for now or for ever; see Release. It is asked when an event's turn comes. For
+	// a service that never answers it goes by the types of the answers: a timeout has the service's source as well.
 	Withhold func(arvo.Event) bool
 
 	// MaxReceives is how often an event is delivered that the handler answers with an error, before it is a dead letter;

@@ -22,12 +22,25 @@ func (a *api) sorted() []*arvo.Contract {
 // getContracts tells what is hosted: each contract with the JSON Schema of what it accepts and emits.
 func (a *api) getContracts(w http.ResponseWriter, r *http.Request) {
 	out := struct {
-		Contracts []json.RawMessage `json:"contracts"`
+		Contracts []any `json:"contracts"`
 	}{}
 	for _, c := range a.sorted() {
-		out.Contracts = append(out.Contracts, c.JSONSchema())
+		doc, err := schemaOf(c, c.JSONSchema())
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		out.Contracts = append(out.Contracts, doc)
 	}
 	a.write(w, r, http.StatusOK, out)
+}
+
+// schemaOf is a document about c as it concerns clients.
+func schemaOf(c *arvo.Contract, doc json.RawMessage) (any, error) {
+	if !c.IsOrchestrator() {
+		return doc, nil
+	}
+	return askOfClients(doc)
 }
 
 // object is a JSON object of the OpenAPI document, whose keys encoding/json sorts.
@@ -44,7 +57,12 @@ func (a *api) getOpenAPI(w http.ResponseWriter, r *http.Request) {
 				a.fail(w, r, err)
 				return
 			}
-			data, _ := version.Schema(c.Type()) // every version has it
+			schema, _ := version.Schema(c.Type()) // every version has it
+			data, err := schemaOf(c, schema.JSON())
+			if err != nil {
+				a.fail(w, r, err)
+				return
+			}
 			name := c.Type() + "." + number
 			schemas[name] = object{
 				"type": "object", "title": name, "description": c.Description(),
@@ -52,7 +70,7 @@ func (a *api) getOpenAPI(w http.ResponseWriter, r *http.Request) {
 				"properties": object{
 					"type":          object{"const": c.Type()},
 					"version":       object{"type": "string", "const": number, "description": "the newest when absent"},
-					"data":          data.JSON(),
+					"data":          data,
 					"accesscontrol": object{"type": "string", "minLength": 1, "description": "carried to the services, never shown"},
 				},
 			}

@@ -132,6 +132,11 @@ func (a *api) event(ctx context.Context, body []byte) (arvo.Event, error) {
 	if err != nil {
 		return arvo.Event{}, wrongField("/version", fmt.Sprintf("%s has no version %q", in.Type, clip(in.Version)))
 	}
+	if contract.IsOrchestrator() {
+		if in.Data, err = asRoot(in.Data); err != nil {
+			return arvo.Event{}, err
+		}
+	}
 	traceparent := broker.Traceparent(traceHeader(ctx))
 	meta := map[string]string{}
 	if id := broker.TraceID(traceparent); id != "" {

@@ -15,6 +15,9 @@
 // pending its event is published once more, under the same id. Bad input is answered with problem+json that names the
 // field, and leaves nothing behind.
 //
+// A request to a workflow (arvo.orc.fulfilment) is one like any other, and begins a process of its own: a client cannot
+// have its answer sent to a subject of its choice by naming a parent.
+//
 // A trace id that a client sends in traceparent is not adopted: it would let strangers write into traces. The trace is
 // the one that the REST API began; its id is in the subject (meta.trace) and in every answer.
 //

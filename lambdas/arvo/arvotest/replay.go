@@ -59,7 +59,7 @@ type Difference struct {
 	Produced int        // which of the events that the record has produced, from 1; 0 is its input
 	Event    arvo.Event // as recorded; as replayed if there is none in the record
 	Field    string     // JSON pointer into the event: /data/items/0; "" is the event as a whole
-	Recorded string     // JSON of the field, or in words what became of the event. The access control is not shown
+	Recorded string     // JSON of the field; of the type, with the data; or in words what became of the event. No access control
 	Replayed string     // likewise
 }
 
@@ -107,7 +107,10 @@ type playback struct {
 }
 
 func (r *Replay) begin(history []arvo.Record) (*playback, error) {
-	if len(history) == 0 {
+	switch {
+	case r.Workflow == nil:
+		return nil, errors.New("arvotest: Replay.Workflow is nil")
+	case len(history) == 0:
 		return nil, errors.New("arvotest: there is no history to replay")
 	}
 	p := &playback{
@@ -279,7 +282,7 @@ func (p *playback) timeout(ctx context.Context, record *arvo.Record) error {
 			return nil
 		}
 	}
-	return p.fate(record, "this timeout", "the call "+record.Input.ParentID+" is not awaited until a certain time")
+	return p.fate(record, "this timeout", "the call "+record.Input.ParentID+" is not awaited, or for ever")
 }
 
 // unheard lists the answers to the workflow that are recorded nowhere.
@@ -324,18 +327,22 @@ func nullable(s string) *string {
 func (p *playback) differ(d *Difference, recorded, replayed arvo.Event) bool {
 	d.Event = recorded
 	for _, attribute := range compared {
-		if !p.ignore[attribute.name] && d.at("/"+attribute.name, valueOf(attribute.of(&recorded)), valueOf(attribute.of(&replayed))) {
-			if attribute.name == "accesscontrol" {
-				d.Recorded, d.Replayed = "not shown", "not shown, another"
-			}
-			return true
+		if p.ignore[attribute.name] || !d.at("/"+attribute.name, valueOf(attribute.of(&recorded)), valueOf(attribute.of(&replayed))) {
+			continue
 		}
+		switch attribute.name {
+		case "type": // another event altogether
+			d.Recorded, d.Replayed = excerpts(recorded.Type+" "+string(recorded.Data), replayed.Type+" "+string(replayed.Data))
+		case "accesscontrol":
+			d.Recorded, d.Replayed = "not shown", "not shown, another"
+		}
+		return true
 	}
 	before, after := extensions(recorded), extensions(replayed)
 	all := maps.Clone(before)
 	maps.Copy(all, after)
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if !p.ignore[name] && d.at("/"+name, before[name], after[name]) {
+		if !p.ignore[name] && d.at("/"+name, member(before, name), member(after, name)) {
 			return true
 		}
 	}
@@ -352,6 +359,15 @@ func extensions(e arvo.Event) map[string]any {
 
 // absent is the value of a member that is not there.
 type absent struct{}
+
+func member(object map[string]any, name string) any {
+	if v, ok := object[name]; ok {
+		return v
+	}
+	return absent{}
+}
+
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
 
 // valueOf is the JSON value of a Go value: of text that is none, the text.
 func valueOf(v any) any {
@@ -379,14 +395,7 @@ func (d *Difference) at(path string, recorded, replayed any) bool {
 		all := maps.Clone(recorded)
 		maps.Copy(all, replayed)
 		for _, name := range slices.Sorted(maps.Keys(all)) {
-			before, after := any(absent{}), any(absent{})
-			if v, ok := recorded[name]; ok {
-				before = v
-			}
-			if v, ok := replayed[name]; ok {
-				after = v
-			}
-			if d.at(path+"/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(name), before, after) {
+			if d.at(path+"/"+pointerEscapes.Replace(name), member(recorded, name), member(replayed, name)) {
 				return true
 			}
 		}

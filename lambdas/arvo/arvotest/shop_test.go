@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -60,14 +59,11 @@ func version(c *arvo.Contract) *arvo.Version {
 
 // A ledger is the world that the services change: each effect once, under the id of the event that asked for it.
 type ledger struct {
-	mu      sync.Mutex
 	effects map[string]string // results by operation and key
 	closed  bool              // only what is recorded can be had
 }
 
 func (l *ledger) once(operation, key, result string) (string, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	name := operation + " " + key
 	if known, ok := l.effects[name]; ok {
 		return known, nil

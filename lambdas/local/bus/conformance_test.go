@@ -388,17 +388,52 @@ func TestConformanceTestEventPattern(t *testing.T) {
 	}
 }
 
+func TestConformanceSchedules(t *testing.T) {
+	w, ctx := newWorld(t), t.Context()
+	busName, name := w.prefix+"bus", w.prefix+"tick"
+	must(w.events.CreateEventBus(ctx, &eventbridge.CreateEventBusInput{Name: &busName}))(t)
+	put := func(bus, expression string) error {
+		_, err := w.events.PutRule(ctx, &eventbridge.PutRuleInput{Name: &name, EventBusName: &bus, ScheduleExpression: &expression})
+		return err
+	}
+	wantError(t, put(busName, "rate(1 minute)"), "ValidationException", "ScheduleExpression is supported only on the default event bus.")
+	for _, bad := range []string{
+		"rate(10 seconds)", "rate(1 minutes)", "rate(10 day)", "rate()", "rate(-10 minutes)", "rate(10 MINUTES)", " rate(10 minutes)",
+		"cron(INVALID)", "cron(0 1 * * * *)", "cron(7 20 * * NOT *)", "cron(0 dummy ? * MON-FRI *)", "cron(71 8 1 * ? *)",
+	} {
+		wantError(t, put("default", bad), "ValidationException", "Parameter ScheduleExpression is not valid.")
+	}
+	_, err := w.events.PutRule(ctx, &eventbridge.PutRuleInput{Name: &name})
+	wantError(t, err, "ValidationException", "Parameter(s) EventPattern or ScheduleExpression must be specified.")
+	for _, good := range []string{"rate(1 minute)", "rate(5 hours)", "cron(0 2 ? * SAT#3 *)", "cron(15 10 ? * 6L 2002-2005)", "cron(0/5 8-17 ? * MON-FRI *)", "cron(0 12 L * ? *)"} {
+		if err := put("default", good); err != nil {
+			t.Errorf("%s: %v", good, err)
+			continue
+		}
+		described := must(w.events.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &name}))(t)
+		if aws.ToString(described.ScheduleExpression) != good || described.EventPattern != nil || described.State != types.RuleStateEnabled {
+			t.Errorf("described: %+v", described)
+		}
+	}
+	listed := must(w.events.ListRules(ctx, &eventbridge.ListRulesInput{NamePrefix: &name}))(t)
+	if len(listed.Rules) != 1 || aws.ToString(listed.Rules[0].ScheduleExpression) != "cron(0 12 L * ? *)" || listed.Rules[0].EventPattern != nil {
+		t.Errorf("listed: %+v", listed.Rules)
+	}
+	must(w.events.DisableRule(ctx, &eventbridge.DisableRuleInput{Name: &name}))(t)
+	if described := must(w.events.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &name}))(t); described.State != types.RuleStateDisabled {
+		t.Errorf("after DisableRule: %+v", described)
+	}
+	must(w.events.DeleteRule(ctx, &eventbridge.DeleteRuleInput{Name: &name}))(t)
+	must(w.events.DeleteEventBus(ctx, &eventbridge.DeleteEventBusInput{Name: &busName}))(t)
+}
+
 func TestConformanceWhatIsNotSupportedIsRefused(t *testing.T) {
 	if os.Getenv("ARVO_CONFORMANCE_EVENTS") != "" {
 		t.Skip("of this package only")
 	}
 	w, ctx := newWorld(t), t.Context()
 	name, pattern := w.prefix+"rule", aws.String(`{"a": [1]}`)
-	_, err := w.events.PutRule(ctx, &eventbridge.PutRuleInput{Name: &name, ScheduleExpression: aws.String("rate(1 minute)")})
-	wantError(t, err, "ValidationException", "ScheduleExpression is not supported by this event bus")
-	_, err = w.events.PutRule(ctx, &eventbridge.PutRuleInput{Name: &name})
-	wantError(t, err, "ValidationException", "Parameter(s) EventPattern or ScheduleExpression must be specified.")
-	_, err = w.events.PutRule(ctx, &eventbridge.PutRuleInput{Name: &name, EventPattern: pattern, State: "PAUSED"})
+	_, err := w.events.PutRule(ctx, &eventbridge.PutRuleInput{Name: &name, EventPattern: pattern, State: "PAUSED"})
 	wantError(t, err, "ValidationException", "[ENABLED, DISABLED]")
 	_, err = w.events.PutRule(ctx, &eventbridge.PutRuleInput{Name: &name, EventPattern: pattern, Tags: []types.Tag{{Key: aws.String("k"), Value: aws.String("v")}}})
 	wantError(t, err, "ValidationException", "Tags are not supported by this event bus")

@@ -22,6 +22,16 @@
 // of the request (X-Amzn-Trace-Id). An entry for a bus that does not exist is accepted and dropped, as AWS does; the log
 // says so once per name.
 //
+// A rule of the default bus may have a schedule, with or without a pattern. When its time comes, its targets, and nobody
+// else, get the event
+//
+//	{"version":"0","id":"..","detail-type":"Scheduled Event","source":"aws.events","account":"..","time":"..","region":"..",
+//	 "resources":["<ARN of the rule>"],"detail":{}}
+//
+// or what their Input, InputPath or InputTransformer makes of it, with all the promises below. The time is the one that
+// the schedule names. A rate counts from when the rule got that schedule or was enabled, so it first fires one period
+// later. Times that pass while the computer sleeps are not made up for: one event is sent for all of them.
+//
 // # Promises
 //
 // An accepted event is delivered at least once to each target, or is in the target's dead-letter queue, or is counted in
@@ -34,7 +44,8 @@
 // RETRY_ATTEMPTS and, if the policy ended it, EXHAUSTED_RETRY_CONDITION.
 //
 // Memory is bounded: while Options.MaxBacklog deliveries are delayed or tried again, entries that match a rule are refused
-// with ThrottlingException. Nothing runs in the background but one timer for each of these; Close ends them all.
+// with ThrottlingException, and a schedule's event is left out, which [Stats] and the log tell. Nothing runs in the
+// background but one timer for each of these and one for each schedule; Close ends them all, and waits for no schedule.
 //
 // # Design
 //
@@ -49,7 +60,8 @@
 //   - Quotas are those of an account that never asked for more: 100 buses, 300 rules, 30 of them with wildcards, 5 targets,
 //     patterns of 2,048 characters. The quotas of requests per second are not applied; Options.PutLatency and
 //     Options.DeliveryLatency are the places for a model of them.
-//   - Scheduled rules, tags, permissions, archives, managed rules, API destinations, and parameters for targets other than
+//   - Scheduled rules fire on the second, and once; EventBridge says within the minute, and at least once.
+//   - Tags, permissions, archives, managed rules, API destinations, and parameters for targets other than
 //     queues are refused, not ignored. Roles are kept and reported; nobody is refused.
 //   - All entries of a call have the same time of acceptance.
 //   - An InputPath that leads nowhere sends the event to the dead-letter queue with ERROR_CODE INVALID_INPUT. What

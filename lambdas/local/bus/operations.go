@@ -196,17 +196,12 @@ func (s *Service) putRuleOp(in *putRuleIn) (*putRuleOut, error) {
 	if err := noTags(in.Tags); err != nil {
 		return nil, err
 	}
-	switch {
-	case in.ScheduleExpression != "":
-		return nil, wire.Errorf("ValidationException", "ScheduleExpression is not supported by this event bus")
-	case in.EventPattern == "":
-		return nil, wire.Errorf("ValidationException", "Parameter(s) EventPattern or ScheduleExpression must be specified.")
-	case in.State != "" && in.State != "ENABLED" && in.State != "DISABLED":
+	if in.State != "" && in.State != "ENABLED" && in.State != "DISABLED" {
 		return nil, wire.Errorf("ValidationException", "1 validation error detected: Value '%s' at 'state' failed to satisfy constraint: Member must satisfy enum value set: [ENABLED, DISABLED]", clip(in.State))
 	}
 	r, err := s.putRule(Rule{
 		Name: in.Name, Bus: in.EventBusName, Description: in.Description, RoleARN: in.RoleArn,
-		Pattern: []byte(in.EventPattern), Enabled: in.State != "DISABLED",
+		Pattern: []byte(in.EventPattern), Schedule: in.ScheduleExpression, Enabled: in.State != "DISABLED",
 	})
 	if err != nil {
 		return nil, err
@@ -229,21 +224,25 @@ func (s *Service) deleteRule(in *ruleIn) (*empty, error) {
 			return nil, wire.Errorf("ValidationException", "Rule can't be deleted since it has targets.")
 		}
 		delete(b.rules, in.Name)
+		r.enabled = false
+		s.wind(r)
 		s.publish()
 	}
 	return &empty{}, nil
 }
 
 type ruleOut struct {
-	Name, Arn, EventBusName, EventPattern, State string
-	Description                                  string `json:",omitempty"`
-	RoleArn                                      string `json:",omitempty"`
-	CreatedBy                                    string `json:",omitempty"`
+	Name, Arn, EventBusName, State string
+	EventPattern                   string `json:",omitempty"`
+	ScheduleExpression             string `json:",omitempty"`
+	Description                    string `json:",omitempty"`
+	RoleArn                        string `json:",omitempty"`
+	CreatedBy                      string `json:",omitempty"`
 }
 
 func (s *Service) ruleOut(bus string, r *rule) ruleOut {
 	out := ruleOut{
-		Name: r.name, Arn: s.ruleARN(bus, r.name), EventBusName: bus, EventPattern: r.source, State: "DISABLED",
+		Name: r.name, Arn: s.ruleARN(bus, r.name), EventBusName: bus, EventPattern: r.source, ScheduleExpression: r.expression, State: "DISABLED",
 		Description: r.description, RoleArn: r.roleARN,
 	}
 	if r.enabled {
@@ -330,6 +329,7 @@ func (s *Service) setEnabled(enabled bool) func(*ruleIn) (*empty, error) {
 			return nil, err
 		}
 		r.enabled = enabled
+		s.wind(r)
 		s.publish()
 		return &empty{}, nil
 	}

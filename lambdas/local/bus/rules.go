@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/arvo/lambdas/local/pattern"
+	"example.com/arvo/lambdas/local/schedule"
 	"example.com/arvo/lambdas/local/wire"
 )
 
@@ -25,13 +26,15 @@ const (
 	maxPattern       = 2048
 )
 
-// A Rule sends the events of a bus that match a pattern to targets.
+// A Rule sends the events of a bus that match a pattern to targets, or an event of its own whenever its time has come, or
+// both.
 type Rule struct {
 	Name        string
 	Bus         string // "" means "default"
 	Description string
 	RoleARN     string // kept and reported; nobody is refused locally
-	Pattern     []byte
+	Pattern     []byte // empty if there is none
+	Schedule    string // rate(...) or cron(...), see package schedule; "" if there is none. Only the default bus has schedules
 	Enabled     bool
 	Targets     []TargetConfig
 }
@@ -69,8 +72,11 @@ type eventBus struct {
 
 type rule struct {
 	name, description, roleARN string
-	source                     string // the pattern as given
-	pattern                    *pattern.Pattern
+	source                     string           // the pattern as given
+	pattern                    *pattern.Pattern // nil if there is none
+	expression                 string           // the schedule as given
+	schedule                   schedule.Schedule
+	clock                      *clock // of a schedule that is enabled; else nil
 	enabled                    bool
 	targets                    map[string]*target
 	stats                      ruleCounters
@@ -215,13 +221,22 @@ func (s *Service) putRule(r Rule) (*rule, error) {
 	if len(r.Description) > 512 {
 		return nil, wire.Errorf("ValidationException", "1 validation error detected: Value at 'description' failed to satisfy constraint: Member must have length less than or equal to 512")
 	}
+	if len(r.Pattern) == 0 && r.Schedule == "" {
+		return nil, wire.Errorf("ValidationException", "Parameter(s) EventPattern or ScheduleExpression must be specified.")
+	}
+	times, err := s.parseSchedule(r)
+	if err != nil {
+		return nil, err
+	}
 	b, err := s.bus(r.Bus)
 	if err != nil {
 		return nil, err
 	}
-	p, err := compile(r.Pattern)
-	if err != nil {
-		return nil, err
+	var p *pattern.Pattern
+	if len(r.Pattern) > 0 {
+		if p, err = compile(r.Pattern); err != nil {
+			return nil, err
+		}
 	}
 	made, exists := b.rules[r.Name]
 	if !exists {
@@ -230,10 +245,10 @@ func (s *Service) putRule(r Rule) (*rule, error) {
 		}
 		made = &rule{name: r.Name, targets: map[string]*target{}}
 	}
-	if p.HasWildcard() {
+	if p != nil && p.HasWildcard() {
 		wildcards := 0
 		for _, other := range b.rules {
-			if other.name != r.Name && other.pattern.HasWildcard() {
+			if other.name != r.Name && other.pattern != nil && other.pattern.HasWildcard() {
 				wildcards++
 			}
 		}
@@ -243,7 +258,9 @@ func (s *Service) putRule(r Rule) (*rule, error) {
 	}
 	made.description, made.roleARN = r.Description, r.RoleARN
 	made.source, made.pattern, made.enabled = string(r.Pattern), p, r.Enabled
+	made.expression, made.schedule = r.Schedule, times
 	b.rules[r.Name] = made
+	s.wind(made)
 	s.publish()
 	return made, nil
 }

@@ -42,8 +42,9 @@ type Service struct {
 	opt Options
 	ids idSource
 
-	mu    sync.Mutex // guards buses and all below them
-	buses map[string]*eventBus
+	mu      sync.Mutex // guards buses and all below them
+	buses   map[string]*eventBus
+	stopped bool // no clock is wound any more
 	// routes is what PutEvents needs of buses, made anew by each change, so that it takes no lock.
 	routes atomic.Pointer[map[string]*routes]
 
@@ -83,9 +84,10 @@ func New(opt Options) *Service {
 	return s
 }
 
-// Close waits until all deliveries under way have ended, then refuses new ones. When ctx ends first, it gives up those
-// that are left and tells how many there were.
+// Close stops the schedules, waits until all deliveries under way have ended, then refuses new ones. When ctx ends first,
+// it gives up those that are left and tells how many there were.
 func (s *Service) Close(ctx context.Context) error {
+	s.stopClocks()
 	if lost := s.deliveries.close(ctx); lost > 0 {
 		return fmt.Errorf("bus: %d deliveries were still under way when it was closed", lost)
 	}
@@ -102,16 +104,20 @@ func (s *Service) publish() {
 		r := &routes{}
 		var patterns []*pattern.Pattern
 		for _, rule := range sorted(b.rules) {
-			if !rule.enabled || len(rule.targets) == 0 {
+			if !rule.enabled || len(rule.targets) == 0 || rule.pattern == nil {
 				continue
 			}
 			patterns = append(patterns, rule.pattern)
-			r.rules = append(r.rules, &route{name: rule.name, arn: s.ruleARN(name, rule.name), targets: sorted(rule.targets), stats: &rule.stats})
+			r.rules = append(r.rules, s.route(name, rule))
 		}
 		r.set = pattern.NewSet(patterns...)
 		all[name] = r
 	}
 	s.routes.Store(&all)
+}
+
+func (s *Service) route(bus string, r *rule) *route {
+	return &route{name: r.name, arn: s.ruleARN(bus, r.name), targets: sorted(r.targets), stats: &r.stats}
 }
 
 // warnUnknown says once per name that events go nowhere, since PutEvents does not.

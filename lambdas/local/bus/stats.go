@@ -13,7 +13,8 @@ type Stats struct {
 // RuleStats are counts of one rule. A delivery counts once for each target.
 type RuleStats struct {
 	Bus, Rule         string
-	TriggeredRules    int64 // events that matched
+	TriggeredRules    int64 // events that matched, and times that came
+	ThrottledRules    int64 // times that came while too many deliveries were under way, and were left out
 	Invocations       int64 // deliveries that succeeded or failed for good
 	RetryInvocations  int64 // attempts after the first
 	FailedInvocations int64 // deliveries that failed for good
@@ -27,7 +28,7 @@ type counters struct {
 }
 
 type ruleCounters struct {
-	triggered, invocations, retries, failed, dead, deadFailed, dropped atomic.Int64
+	triggered, throttled, invocations, retries, failed, dead, deadFailed, dropped atomic.Int64
 }
 
 // Stats returns the counts. Those of a rule go with it.
@@ -45,6 +46,7 @@ func (s *Service) Stats() Stats {
 			st.Rules = append(st.Rules, RuleStats{
 				Bus: b.name, Rule: r.name,
 				TriggeredRules:    c.triggered.Load(),
+				ThrottledRules:    c.throttled.Load(),
 				Invocations:       c.invocations.Load(),
 				RetryInvocations:  c.retries.Load(),
 				FailedInvocations: c.failed.Load(),

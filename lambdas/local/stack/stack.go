@@ -27,6 +27,8 @@
 //   - Order: the bus delivers in the order of arrival unless a fault or a latency says otherwise; AWS promises none.
 //   - Without a latency profile nothing waits and mappings have their full concurrency at once; with aws2026 hops take
 //     the published times and mappings grow by the documented ramp.
+//   - Scheduled rules fire on the second, and a stack that ends does not wait for one. A rate's finest unit is the minute
+//     here as there; who wants a tick sooner sends what the rule's target would get (its Input) to the queue by hand.
 //   - Memory sizes are reported and not enforced; CPU is what the machine gives.
 //   - Throttling quotas of PutEvents and of DynamoDB are not simulated; see package fault for injected throttling.
 //   - CloudFormation answers DescribeStacks and ListStackResources only. To change a stack, change the template and

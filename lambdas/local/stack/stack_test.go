@@ -502,6 +502,29 @@ func TestEventsForNobodyAreKept(t *testing.T) {
 	}
 }
 
+func TestARuleMaySendToAFunction(t *testing.T) {
+	t.Parallel()
+	s := start(t, stack.Config{})
+	rule, function := aws.String("by-hand"), "arvo-federated_handler"
+	if _, err := s.events.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: rule, EventPattern: aws.String(`{"source":["hand"]}`)}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.events.PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: rule, Targets: []ebtypes.Target{
+		{Id: aws.String("f"), Arn: aws.String("arn:aws:lambda:us-east-1:000000000000:function:" + function), Input: aws.String(`{"Records":[]}`)},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := s.Invocations(function)
+	_, err = s.events.PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []ebtypes.PutEventsRequestEntry{
+		{Source: aws.String("hand"), DetailType: aws.String("x"), Detail: aws.String("{}")},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the function is invoked", func() bool { return s.Invocations(function) == before+1 })
+}
+
 func TestAnOwnLambdaTakesItsService(t *testing.T) {
 	s := start(t, stack.Config{Parameters: map[string]string{"OwnLambda": "com.payment.charge"}})
 	charged, reserved := s.post("com.payment.charge", charge), s.post("com.inventory.reserve", `{"order_id":"o","items":[{"sku":"a","quantity":1}]}`)
@@ -654,6 +677,22 @@ func TestStartRefuses(t *testing.T) {
 	if err := os.WriteFile(elsewhere, source, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	// A project of the same shape whose functions build and do nothing.
+	badly := t.TempDir()
+	rule := "Resources:\n  Seldom: {Type: AWS::Events::Rule, Properties: {ScheduleExpression: rate(1 minutes)}}\n"
+	for name, text := range map[string]string{
+		"template.yaml":                     strings.Replace(string(source), "\nResources:\n", "\n"+rule, 1),
+		"go.mod":                            "module example.com/none\n",
+		"lambdas/api_lambda/main.go":        "package main\n\nfunc main() {}\n",
+		"lambdas/federated_handler/main.go": "package main\n\nfunc main() {}\n",
+	} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(badly, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(badly, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, c := range []struct {
 		name   string
 		config stack.Config
@@ -663,6 +702,8 @@ func TestStartRefuses(t *testing.T) {
 		{"an address without a port", stack.Config{AWS: "127.0.0.1"}, "missing port"},
 		{"a template that is not there", stack.Config{Template: "nowhere.yaml"}, "nowhere.yaml"},
 		{"a template without its sources, and says where they are named", stack.Config{Template: elsewhere}, ": ApiLambda: CodeUri lambdas/api_lambda is no folder beside the template"},
+		{"a schedule that is none, and says where", stack.Config{Template: filepath.Join(badly, "template.yaml")},
+			": Seldom: ValidationException: Parameter ScheduleExpression is not valid. Reason: the unit of a rate is singular"},
 		{"a parameter that the template has not", stack.Config{Template: templateFile, Parameters: map[string]string{"Nope": "1"}}, "Nope"},
 		{"a parameter out of its range", stack.Config{Template: templateFile, Parameters: map[string]string{"RequestsConcurrency": "1"}}, "RequestsConcurrency"},
 	} {

@@ -42,10 +42,10 @@ func (s *Stack) wire(c Config, binaries map[string]string) error {
 	if err := s.addQueues(c, draws); err != nil {
 		return err
 	}
-	if err := s.addBus(c, draws); err != nil {
+	if err := s.addFunctions(c, draws, binaries); err != nil {
 		return err
 	}
-	if err := s.addFunctions(c, draws, binaries); err != nil {
+	if err := s.addBus(c, draws); err != nil { // after its targets: schedules run from now on
 		return err
 	}
 	mux := new(wire.Mux)
@@ -163,10 +163,7 @@ func (s *Stack) addBus(c Config, draws *latency.Source) error {
 		}
 	}
 	for _, r := range s.graph.Rules {
-		if r.Schedule != "" {
-			return fmt.Errorf("%s: scheduled rules do not run here", s.at(r.LogicalID))
-		}
-		rule := bus.Rule{Name: r.Name, Bus: r.Bus, Description: r.Description, Pattern: r.Pattern, Enabled: r.Enabled}
+		rule := bus.Rule{Name: r.Name, Bus: r.Bus, Description: r.Description, Pattern: r.Pattern, Schedule: r.Schedule, Enabled: r.Enabled}
 		for _, t := range r.Targets {
 			target := bus.TargetConfig{
 				ID: t.ID, ARN: t.ARN, Input: t.Input, InputPath: t.InputPath, DeadLetterARN: t.DeadLetterARN,
@@ -195,13 +192,27 @@ func sum(a, b func() time.Duration) func() time.Duration {
 	return func() time.Duration { return a() + b() }
 }
 
-// target finds the queue that a rule sends to.
+// target finds the queue or function that a rule sends to.
 func (s *Stack) target(arn string) (bus.Target, bool) {
-	q, ok := s.queues.Lookup(arn)
-	if !ok {
-		return nil, false
+	if q, ok := s.queues.Lookup(arn); ok {
+		return queueTarget{q}, true
 	}
-	return queueTarget{q}, true
+	for _, f := range s.graph.Functions {
+		if f.ARN == arn {
+			return functionTarget{s.functions, f.Name}, true
+		}
+	}
+	return nil, false
+}
+
+// A functionTarget is invoked asynchronously, as EventBridge does it: what becomes of the event then is Lambda's affair.
+type functionTarget struct {
+	functions *function.Service
+	name      string
+}
+
+func (t functionTarget) Deliver(_ context.Context, body []byte, traceHeader string, _ map[string]string) error {
+	return t.functions.InvokeAsync(function.Request{Function: t.name, Payload: body, TraceHeader: traceHeader})
 }
 
 type queueTarget struct{ queue *queue.Queue }

@@ -47,9 +47,9 @@ type Report struct {
 	Unheard  int // answers of services that the history does not have: lost or still on their way at the time, or too late
 }
 
-// String is the report in a sentence.
+// String is the report in a line.
 func (r Report) String() string {
-	return fmt.Sprintf("%d steps: %d answers given again, %d timeouts, %d inputs from outside; %d answers that were not heard",
+	return fmt.Sprintf("steps %d, answers %d, timeouts %d, outside %d, unheard %d",
 		r.Steps, r.Answers, r.Timeouts, r.Outside, r.Unheard)
 }
 

@@ -80,10 +80,10 @@ func newContract(spec ContractSpec) (*Contract, error) {
 		switch {
 		case !IsVersion(number):
 			return fail("version %q is not three numbers like 1.0.0", number)
-		case IsVersion(number) && CompareVersions(number, WildcardVersion) == 0:
+		case CompareVersions(number, WildcardVersion) == 0:
 			return fail("version %s is reserved", number)
 		}
-		if err := v.Accepts.Err(); err != nil {
+		if err := v.Accepts.object(); err != nil {
 			return fail("version %s: accepts: %w", number, err)
 		}
 		emits := slices.Sorted(maps.Keys(v.Emits))
@@ -91,7 +91,7 @@ func newContract(spec ContractSpec) (*Contract, error) {
 			if !isEventType(t) {
 				return fail("version %s: emitted type %q is not a reverse-DNS name of at least three lower-case segments", number, t)
 			}
-			if err := v.Emits[t].Err(); err != nil {
+			if err := v.Emits[t].object(); err != nil {
 				return fail("version %s: emits %s: %w", number, t, err)
 			}
 		}
@@ -180,7 +180,7 @@ func NewOrchestratorContract(spec OrchestratorSpec) (*Contract, error) {
 		Versions: make(map[string]VersionSpec),
 	}
 	for number, v := range spec.Versions {
-		if err := v.Init.Err(); err != nil {
+		if err := v.Init.object(); err != nil {
 			return nil, fmt.Errorf("arvo: contract %s: version %s: init: %w", spec.URI, number, err)
 		}
 		doc, err := withParentSubject(v.Init.JSON())

@@ -187,6 +187,9 @@ func TestContractsAreChecked(t *testing.T) {
 		{"no schema", only("1.0.0", arvo.VersionSpec{}), "version 1.0.0: accepts: no schema was given"},
 		{"a schema that is wrong", only("1.0.0", arvo.VersionSpec{Accepts: arvo.SchemaJSON([]byte(`{"type":"x"}`))}), `version 1.0.0: accepts: schema at "/type": unknown type "x"`},
 		{"a type without a schema", only("1.0.0", arvo.VersionSpec{Accepts: o, Emits: map[string]arvo.Schema{"a.b.c": arvo.SchemaFor[chan int]()}}), "emits a.b.c: chan int: chan int has no JSON form"},
+		{"data that is a number", only("1.0.0", arvo.VersionSpec{Accepts: arvo.SchemaFor[int]()}), "version 1.0.0: accepts: the data of an event is an object: Expected number, received object"},
+		{"data that is a list or nothing", only("1.0.0", arvo.VersionSpec{Accepts: arvo.SchemaJSON([]byte(`{"$ref":"#/$defs/a","$defs":{"a":{"type":["array","null"]}}}`))}), "the data of an event is an object"},
+		{"an emitted text", only("1.0.0", arvo.VersionSpec{Accepts: o, Emits: map[string]arvo.Schema{"a.b.c": arvo.SchemaFor[string]()}}), "version 1.0.0: emits a.b.c: the data of an event is an object"},
 		{"progress that is not emitted", only("1.0.0", arvo.VersionSpec{Accepts: o, Progress: []string{"a.b.c"}}), `progress "a.b.c" is not emitted`},
 		{"metadata without a JSON form", func(s *arvo.ContractSpec) { s.Metadata = map[string]any{"c": make(chan int)} }, "metadata"},
 	} {
@@ -196,6 +199,18 @@ func TestContractsAreChecked(t *testing.T) {
 	}
 	if _, err := arvo.NewSimpleContract(arvo.SimpleSpec{URI: "#/a", Type: "single", Versions: map[string]arvo.SimpleVersion{"1.0.0": {o, o}}}); err == nil {
 		t.Error("a simple contract of one segment is accepted")
+	}
+	for name, schema := range map[string]arvo.Schema{
+		"with a member":    arvo.SchemaFor[greet](),
+		"of any keys":      arvo.SchemaFor[map[string]int](),
+		"or null":          arvo.SchemaFor[*greet](),
+		"or one of two":    arvo.SchemaJSON([]byte(`{"oneOf":[{"type":"object","required":["a"]},{"type":"object","required":["b"]}]}`)),
+		"or anything":      arvo.SchemaJSON([]byte(`true`)),
+		"with two or more": arvo.SchemaJSON([]byte(`{"type":"object","minProperties":2}`)),
+	} {
+		if _, err := arvo.NewContract(spec(only("1.0.0", arvo.VersionSpec{Accepts: schema}))); err != nil {
+			t.Errorf("an object %s: %v", name, err)
+		}
 	}
 	for name, init := range map[string]arvo.Schema{"a list": arvo.SchemaFor[[]int](), "nothing": {}} {
 		_, err := arvo.NewOrchestratorContract(arvo.OrchestratorSpec{URI: "#/a", Name: "a", Versions: map[string]arvo.OrchestratorVersion{"1.0.0": {init, o}}})
@@ -351,6 +366,11 @@ func TestSchemaForRefuses(t *testing.T) {
 		}](),
 		"marshals itself": arvo.SchemaFor[struct{ E arvo.Event }](),
 		"the keys of":     arvo.SchemaFor[map[int]string](),
+		".N.A: the tag minLenght means nothing; minLength does": arvo.SchemaFor[struct {
+			N struct {
+				A string `minLenght:"1"`
+			}
+		}](),
 		"func() has no JSON form": arvo.SchemaFor[struct {
 			F []map[string]func()
 		}](),

@@ -64,6 +64,9 @@ func cleaned(what string, schema Schema, data any) (json.RawMessage, error) {
 // finish names the event and gives it a subject if it has none.
 func (v *Version) finish(eventType, dataSchema string, d Draft) (Event, error) {
 	d.Type, d.DataSchema, d.DataContentType = eventType, dataSchema, DataContentType
+	if d.Source == "" { // before it is missed as the initiator of a subject, by a name that the author has never heard
+		return Event{}, &ValidationError{"invalid event", []Issue{{[]string{"source"}, CodeTooSmall, "must not be empty"}}}
+	}
 	if d.Subject == "" {
 		spec := SubjectSpec{Orchestrator: eventType, Version: v.number, Initiator: d.Source, Domain: d.Domain}
 		if d.RedirectTo != "" {
@@ -105,7 +108,8 @@ func failureOf(err error) *Failure {
 }
 
 // Init makes the event that starts an orchestrator. With a ParentSubject in its data the new subject is made from that
-// one, and the completion goes to the draft's RedirectTo or else to the parent's initiator.
+// one, and the completion goes to the draft's RedirectTo or else to the parent, its orchestrator. (In the original it goes
+// to the parent's initiator, past the parent that waits for it.)
 func (v *Version) Init(d Draft) (Event, error) {
 	if !v.contract.IsOrchestrator() {
 		return Event{}, v.notOrchestrator("Init")
@@ -130,7 +134,7 @@ func (v *Version) Init(d Draft) (Event, error) {
 		}
 		redirect := d.RedirectTo
 		if redirect == "" {
-			redirect = p.Execution.Initiator
+			redirect = p.Orchestrator.Name // and not what the parent's meta says of the parent's own completion
 		}
 		d.Subject, err = SubjectFrom(parent, SubjectSpec{
 			Orchestrator: v.contract.spec.Type, Version: v.number, Domain: d.Domain,

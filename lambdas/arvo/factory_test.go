@@ -77,6 +77,8 @@ func TestFactoriesHoldDataAgainstTheContract(t *testing.T) {
 		{"complete", made(o.Complete(d(`{"ok":true}`))), "Emit Event data validation failed: receipt: Required"},
 		{"init of a service", made(v.Init(d(`{}`))), "is not of an orchestrator"},
 		{"complete of a service", made(v.Complete(d(`{}`))), "is not of an orchestrator"},
+		{"nobody's, without a subject", made(v.Accepts(arvo.Draft{Data: greet{Name: "A"}})), "invalid event: source: must not be empty"},
+		{"nobody's", made(v.Accepts(arvo.Draft{Subject: "s", Data: greet{Name: "A"}})), "invalid event: source: must not be empty"},
 	} {
 		if c.err == nil || !strings.Contains(c.err.Error(), c.want) {
 			t.Errorf("%s: %v", c.name, c.err)
@@ -134,7 +136,7 @@ func TestInit(t *testing.T) {
 	parent, err := arvo.Subject{
 		Orchestrator: arvo.Orchestrator{Name: "arvo.orc.batch", Version: "1.0.0"},
 		Execution:    arvo.Execution{ID: "parent-1", Initiator: "api.thin.lambda", Domain: "d.e"},
-		Meta:         map[string]string{"k": "v"},
+		Meta:         map[string]string{"k": "v", "redirectto": "where.the.parent.answers"},
 	}.Encode()
 	if err != nil {
 		t.Fatal(err)
@@ -149,9 +151,9 @@ func TestInit(t *testing.T) {
 	}{
 		{"for nobody", arvo.Draft{}, nil, "arvo.orc.batch", "", map[string]string{}},
 		{"for nobody, with another receiver", arvo.Draft{RedirectTo: "x.y.z"}, nil, "arvo.orc.batch", "", map[string]string{"redirectto": "x.y.z"}},
-		{"for a parent", arvo.Draft{}, parent, "arvo.orc.batch", "d.e", map[string]string{"k": "v", "redirectto": "api.thin.lambda"}},
+		{"for a parent", arvo.Draft{}, parent, "arvo.orc.batch", "d.e", map[string]string{"k": "v", "redirectto": "arvo.orc.batch"}},
 		{"for a parent, with another receiver", arvo.Draft{RedirectTo: "x.y.z"}, parent, "arvo.orc.batch", "d.e", map[string]string{"k": "v", "redirectto": "x.y.z"}},
-		{"for a parent, in another domain", arvo.Draft{Domain: "f"}, parent, "arvo.orc.batch", "f", map[string]string{"k": "v", "redirectto": "api.thin.lambda"}},
+		{"for a parent, in another domain", arvo.Draft{Domain: "f"}, parent, "arvo.orc.batch", "f", map[string]string{"k": "v", "redirectto": "arvo.orc.batch"}},
 	} {
 		c.draft.Source = "arvo.orc.batch"
 		c.draft.Data = map[string]any{arvo.ParentSubject: c.parent, "order": "o", "amount": 1}

@@ -41,7 +41,9 @@ type Schema struct {
 // The tag jsonschema is the description. Every other constraint is a tag called like its keyword: minLength, maxLength,
 // pattern, format, minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf, minItems, maxItems, uniqueItems,
 // enum (values with commas between them) and default (JSON; for a string field the bare text). A constraint that does not
-// apply to the field's type is an error, and so are a type that marshals itself and a type that holds itself.
+// apply to the field's type is an error, and so are a type that marshals itself and a type that holds itself. Tags of
+// other packages are left alone, but a tag that is a keyword but for a letter or two, minLenght, is an error, as it would
+// be a rule that nobody enforces.
 func SchemaFor[T any]() Schema {
 	doc, err := jsonschema.For(reflect.TypeFor[T]())
 	if err != nil {
@@ -63,6 +65,23 @@ func (s Schema) Err() error {
 		return s.err
 	case s.compiled == nil:
 		return fmt.Errorf("no schema was given")
+	}
+	return nil
+}
+
+// object is Err, or that no object fits the schema: the data of an event is one.
+func (s Schema) object() error {
+	if err := s.Err(); err != nil {
+		return err
+	}
+	_, issues, err := s.compiled.Apply([]byte("{}"), jsonschema.Check)
+	if err != nil {
+		return fmt.Errorf("cannot be held against {}: %w", err)
+	}
+	for _, i := range issues {
+		if len(i.Path) == 0 && i.Code == CodeInvalidType {
+			return fmt.Errorf("the data of an event is an object: %s", i.Message)
+		}
 	}
 	return nil
 }

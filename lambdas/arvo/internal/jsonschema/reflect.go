@@ -193,6 +193,9 @@ func (w *writer) fields(t reflect.Type, at string) error {
 	w.key("properties")
 	w.out = append(w.out, '{')
 	for _, f := range fields {
+		if err := checkTag(f.Tag); err != nil {
+			return fmt.Errorf("%s.%s: %w", at, f.StructField.Name, err)
+		}
 		w.key(f.Name)
 		ft := f.Type
 		if f.Optional && ft.Kind() == reflect.Pointer {

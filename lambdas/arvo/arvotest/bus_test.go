@@ -281,6 +281,9 @@ func TestAnEventWithADomainLeavesTheBus(t *testing.T) {
 	if got := b.At("human.desk"); len(got) != 1 || got[0].Domain != "human.desk" {
 		t.Errorf("at the human desk: %v, want the event of that domain once", got)
 	}
+	if got := len(b.Deliveries()); got != 7 {
+		t.Errorf("there were %d deliveries, want two of each of the three events, and one for what was published twice", got)
+	}
 	if got := b.At("client"); len(got) != 1 {
 		t.Errorf("%d events at the client, want 1: that the other copy has a domain is not its matter", len(got))
 	}

@@ -189,7 +189,7 @@ func (p *playback) take(ctx context.Context, record *arvo.Record) error {
 	}
 	p.report.Steps++
 	for _, e := range record.Produced {
-		if p.services[e.To] && e.Domain == "" {
+		if e.Domain == "" { // an event with a domain goes to somebody else
 			p.bus.Publish(e)
 		}
 	}
@@ -232,15 +232,15 @@ func (p *playback) origin(ctx context.Context, record *arvo.Record) error {
 	return nil
 }
 
-// answer is what the services have sent in place of a recorded input: the event of this identity, or else what was
-// answered to the same call and is recorded nowhere.
+// answer is what the services have sent in place of a recorded input: the event of this id in its domain, in another, or
+// else what was answered to the same call and is recorded nowhere, if it can be of the same type.
 func (p *playback) answer(in arvo.Event) (arvo.Event, bool) {
 	var candidates []arvo.Event
 	for _, e := range p.bus.published {
 		switch {
 		case identify(e) == identify(in):
 			return e, true
-		case e.Source == in.Source && e.ParentID == in.ParentID && (e.Key() == in.Key() || !p.inputs[e.Key()]):
+		case e.Key() == in.Key(), e.Source == in.Source && e.ParentID == in.ParentID && !p.inputs[e.Key()]:
 			candidates = append(candidates, e)
 		}
 	}
@@ -288,7 +288,7 @@ func (p *playback) timeout(ctx context.Context, record *arvo.Record) error {
 // unheard lists the answers to the workflow that are recorded nowhere.
 func (p *playback) unheard() []arvo.Event {
 	return slices.DeleteFunc(p.bus.Published(), func(e arvo.Event) bool {
-		return e.Source == p.source || e.To != p.source || p.inputs[e.Key()]
+		return e.To != p.source || p.inputs[e.Key()]
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"example.com/arvo/lambdas/arvo"
+	"example.com/arvo/lambdas/arvo/arvotest"
 )
 
 // The benchmarks do what the original's do, with its payload and its contract, so the figures compare.
@@ -165,6 +166,78 @@ func BenchmarkSubjectParse(b *testing.B) {
 	for b.Loop() {
 		if _, err := arvo.ParseSubject(subject); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkWorkflow is a workflow of two steps around a service: init -> call -> answer -> completion. Everything that
+// comes in and goes out is held against its contract, and kept in a memory that is new each time.
+func BenchmarkWorkflow(b *testing.B) {
+	service := benchService(b)
+	create, err := service.Contract().Version("1.0.0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	type begun struct {
+		Order string `json:"order"`
+	}
+	type ended struct {
+		ID string `json:"id"`
+	}
+	contract, err := arvo.NewOrchestratorContract(arvo.OrchestratorSpec{
+		URI: "#/test/orc/order", Name: "order",
+		Versions: map[string]arvo.OrchestratorVersion{"1.0.0": {Init: arvo.SchemaFor[begun](), Complete: arvo.SchemaFor[ended]()}},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	type state struct {
+		A int `json:"a"`
+	}
+	var order benchOrder
+	if err := json.Unmarshal([]byte(benchPayload), &order); err != nil {
+		b.Fatal(err)
+	}
+	implementation := func(_ context.Context, s *arvo.Step[state, begun]) error {
+		if s.Init != nil {
+			s.State.A = 1
+			s.Call(arvo.Call{Type: "com.order.create", Data: &order})
+		} else {
+			s.Complete(arvo.Completion{Data: ended{"x"}})
+		}
+		return nil
+	}
+	subject, err := benchSubject.Encode()
+	if err != nil {
+		b.Fatal(err)
+	}
+	init, err := arvo.New(arvo.Draft{
+		Source: "api.thin.lambda", Type: "arvo.orc.order", Subject: subject, DataSchema: "#/test/orc/order/1.0.0",
+		Data: json.RawMessage(`{"parentSubject$$":null,"order":"o"}`),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var memory struct{ arvo.Memory }
+	workflow, err := arvo.NewResumable(contract, &memory, arvo.Calls(create), arvo.ExecutionUnits(1), arvo.Resume("1.0.0", implementation))
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx := context.Background()
+	b.ReportAllocs()
+	for b.Loop() {
+		memory.Memory = arvotest.NewMemory()
+		call, err := workflow.Handle(ctx, init)
+		if err != nil || len(call) != 1 {
+			b.Fatal(call, err)
+		}
+		answer, err := service.Handle(ctx, call[0])
+		if err != nil || len(answer) != 1 {
+			b.Fatal(answer, err)
+		}
+		done, err := workflow.Handle(ctx, answer[0])
+		if err != nil || len(done) != 1 || done[0].Type != "arvo.orc.order.done" {
+			b.Fatal(done, err)
 		}
 	}
 }

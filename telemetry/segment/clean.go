@@ -12,6 +12,9 @@ const (
 	MaxAnnotationValue = 1000
 	MaxAnnotations     = 50 // indexed, in a whole trace
 	MaxLinks           = 20
+
+	// MaxMessage is the one limit that is not X-Ray's: an error's text has none, and a document has.
+	MaxMessage = 2000
 )
 
 // Unnamed is what [Name] makes of a text of which nothing may stay.
@@ -95,6 +98,12 @@ func (d *Document) Clean() {
 	if d.HTTP != nil {
 		r := &d.HTTP.Request
 		r.Method, r.URL, r.UserAgent, r.ClientIP = cut(r.Method, MaxString), cut(r.URL, MaxString), cut(r.UserAgent, MaxString), cut(r.ClientIP, MaxString)
+	}
+	if d.Cause != nil {
+		for i := range d.Cause.Exceptions {
+			e := &d.Cause.Exceptions[i]
+			e.Message, e.Type = cut(e.Message, MaxMessage), cut(e.Type, MaxString)
+		}
 	}
 	d.Annotations = cleanAnnotations(d.Annotations)
 	if len(d.Links) > MaxLinks {

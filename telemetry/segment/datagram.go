@@ -71,8 +71,8 @@ func checkHeader(line []byte) error {
 // Fit returns documents that carry d and have at most limit bytes each. A document that fits is returned as it is. One
 // that does not loses, until it fits: its metadata, in place of which the namespace "segment" tells how many bytes were
 // dropped; the stacks of its exceptions, which count as truncated frames; then its subsegments leave it, the last first, and
-// follow as documents of their own, which X-Ray puts back where they were. What still does not fit has texts that no
-// [Document.Clean] has seen: the error is [ErrTooLarge]. d itself is not changed.
+// follow as documents of their own, which X-Ray puts back where they were. A document that still does not fit, which takes
+// dozens of long annotations or exceptions once it is clean, is an [ErrTooLarge]. d itself is not changed.
 func (d *Document) Fit(limit int) ([]Document, error) {
 	var size sizer
 	if size.of(d) <= limit {

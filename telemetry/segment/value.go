@@ -80,7 +80,7 @@ func Float(f float64) Value {
 	switch {
 	case math.IsInf(f, 0) || math.IsNaN(f):
 		return String(strconv.FormatFloat(f, 'g', -1, 64))
-	case f == math.Trunc(f) && math.Abs(f) < 1<<53:
+	case f == math.Trunc(f) && -1<<63 <= f && f < 1<<63:
 		return Int(int64(f))
 	}
 	return Value{kind: jsontext.Number, num: math.Float64bits(f), float: true}

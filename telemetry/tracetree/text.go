@@ -16,7 +16,7 @@ func (t *Tree) String() string {
 		if s.Complete() {
 			took = s.End.Sub(s.Start).Round(time.Microsecond).String()
 		}
-		fmt.Fprintf(&b, "%9s %9s  %s%s%s\n", s.Start.Sub(start).Round(time.Microsecond), took, strings.Repeat("  ", s.depth), s.Name, s.notes())
+		fmt.Fprintf(&b, "%9s %9s  %s%s%s\n", s.Start.Sub(start).Round(time.Microsecond), took, strings.Repeat("  ", min(s.depth, 40)), s.Name, s.notes())
 	}
 	return b.String()
 }

@@ -84,11 +84,12 @@ func inferred(call *segment.Document) segment.Document {
 // traced tells whether the callee is to send a segment.
 func (s *Span) traced() bool { return s.HTTP != nil && s.HTTP.Request.Traced }
 
-// Inferred are the documents of the segments that were inferred, in the order of Spans.
+// Inferred are the documents that [Build] added, in the order of Spans. With them, the documents are what X-Ray's API
+// would return; a tree of both is the same tree.
 func (t *Tree) Inferred() []segment.Document {
 	var docs []segment.Document
-	for s := range t.Segments() {
-		if s.Inferred {
+	for _, s := range t.Spans {
+		if s.added {
 			docs = append(docs, s.Document)
 		}
 	}

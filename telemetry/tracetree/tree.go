@@ -68,6 +68,7 @@ type Span struct {
 
 	segment *Span // the nearest segment upwards, itself included; nil above a dangling subsegment
 	depth   int
+	added   bool // inferred by Build
 }
 
 // Segment is the segment that the span is or is part of; nil for a subsegment whose segment is unknown.
@@ -234,7 +235,7 @@ func (b *builder) infer() {
 		if !s.Subsegment || s.Namespace == "" || claimed[s] || s.traced() {
 			continue
 		}
-		b.spans = append(b.spans, &Span{Document: inferred(&s.Document), Parent: s})
+		b.spans = append(b.spans, &Span{Document: inferred(&s.Document), Parent: s, added: true})
 	}
 	slices.SortFunc(b.spans, byTime)
 }

@@ -220,7 +220,7 @@ func (a *attempt) child(callee *Version, c *Call, parent, index, domain string) 
 	}
 	spec := SubjectSpec{
 		Orchestrator: callee.contract.Type(), Version: callee.number, Initiator: a.r.Source(), Domain: domain,
-		ID:   DeriveID(a.in.Subject, a.in.Source, a.in.ID, a.r.Source(), index, domain),
+		ID:   DeriveID(a.in.Subject, a.in.Source, a.in.ID, a.r.Source(), "execution "+index, domain),
 		Meta: map[string]string{"redirectto": redirect},
 	}
 	if parent == "" {

@@ -17,8 +17,12 @@ import (
 //	sha256("arvo.id.v1" ‖ len ‖ subject ‖ len ‖ inputSource ‖ len ‖ inputID ‖ len ‖ handlerSource ‖ len ‖ index ‖ len ‖ domain)
 //
 // where len is the length in bytes of what follows as 8 bytes, big-endian, so that no two lists of fields run together.
-// index is the output's position in the slice that the implementation returned, in decimal, or "error" for a system
-// error; domain is the resolved domain, "" for none. The ids are on the wire and in tables: this never changes.
+// index is the output's position among those that the implementation returned or asked for, in decimal, or "error" for a
+// system error; domain is the resolved domain, "" for none. The ids are on the wire and in tables: this never changes.
+//
+// Two ids more are derived with an index of their own: of the execution in the subject of a workflow that output n of
+// another begins, "execution n"; and of the missing answer to a call, see [Timeouts], "timeout", where the input is the
+// call, on the workflow's subject, and the handler the callee.
 func DeriveID(subject, inputSource, inputID, handlerSource, index, domain string) string {
 	var room [512]byte
 	b := append(room[:0], "arvo.id.v1"...)

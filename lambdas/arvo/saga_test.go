@@ -142,7 +142,7 @@ func TestWorkflowsBeginWorkflows(t *testing.T) {
 			if diff := cmp.Diff(map[string]string{"redirectto": "arvo.orc.basket", "trace": "1-2-3"}, s.Meta); diff != "" {
 				t.Error(diff)
 			}
-			if s.Execution.Initiator != "arvo.orc.basket" || s.Execution.ID != e.ID || s.Orchestrator != (arvo.Orchestrator{Name: "arvo.orc.purchase", Version: "1.0.0"}) {
+			if s.Execution.Initiator != "arvo.orc.basket" || s.Execution.ID != arvo.DeriveID(in.Subject, in.Source, in.ID, in.Type, fmt.Sprint("execution ", children-1), "") || s.Orchestrator != (arvo.Orchestrator{Name: "arvo.orc.purchase", Version: "1.0.0"}) {
 				t.Errorf("the child's subject is %+v", s)
 			}
 			if !strings.HasPrefix(string(e.Data), `{"parentSubject$$":"`+in.Subject+`","order":`) {
@@ -257,7 +257,7 @@ func TestHowAChildIsCalled(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.child.Orchestrator = arvo.Orchestrator{Name: "arvo.orc.purchase", Version: "1.0.0"}
-			c.child.Execution.ID, c.child.Content = arvo.DeriveID(in.Subject, in.Source, in.ID, "arvo.orc.basket", "0", out[0].Domain), got.Content
+			c.child.Execution.ID, c.child.Content = arvo.DeriveID(in.Subject, in.Source, in.ID, "arvo.orc.basket", "execution 0", out[0].Domain), got.Content
 			if diff := cmp.Diff(c.child, got); diff != "" {
 				t.Error(diff)
 			}

@@ -31,7 +31,7 @@ var events = suite{
 }
 
 var (
-	reservedExtension = deviation{"the name of an attribute is refused as the name of an extension", func(f *vectors.File, c vectors.Case) error {
+	reservedExtension = deviation{why: "the name of an attribute is refused as the name of an extension", instead: func(f *vectors.File, c vectors.Case) error {
 		e, err := readEventCase(c)
 		if err != nil {
 			return err
@@ -42,7 +42,7 @@ var (
 		}
 		return nil
 	}}
-	emptyIsNotGiven = deviation{"in a Draft empty is not given; on the wire it is refused as recorded", func(f *vectors.File, c vectors.Case) error {
+	emptyIsNotGiven = deviation{why: "in a Draft empty is not given; on the wire it is refused as recorded", instead: func(f *vectors.File, c vectors.Case) error {
 		e, err := readEventCase(c)
 		if err != nil {
 			return err
@@ -52,7 +52,7 @@ var (
 		}
 		return e.refused(e.read(f.Flavor))
 	}}
-	lossless = deviation{"what is read is written as it was: not encoded again, extensions and id kept", func(_ *vectors.File, c vectors.Case) error {
+	lossless = deviation{why: "what is read is written as it was: not encoded again, extensions and id kept", instead: func(_ *vectors.File, c vectors.Case) error {
 		e, err := readEventCase(c)
 		if err != nil {
 			return err

@@ -16,7 +16,7 @@ var factories = suite{
 		return func(_ string, c vectors.Case) error { return checkFactory(f, c) }, nil
 	},
 	deviations: map[string]deviation{
-		"init: child": {"a child answers its parent, not whoever began the parent", func(f *vectors.File, c vectors.Case) error {
+		"init: child": {why: "a child answers its parent, not whoever began the parent", instead: func(f *vectors.File, c vectors.Case) error {
 			k, err := readFactoryCase(c)
 			if err != nil {
 				return err

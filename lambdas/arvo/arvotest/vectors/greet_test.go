@@ -74,8 +74,18 @@ const (
 	orderType      = "arvo.orc.order"
 )
 
-// recordedContracts are the contracts of the recordings by name. The line v2 knows no domains.
+// recordedContracts are the contracts of the recordings by name.
 func recordedContracts(flavor string) map[string]*arvo.Contract {
+	if flavor == "v2" {
+		return contractsV2
+	}
+	return contractsV3
+}
+
+var contractsV2, contractsV3 = newContracts("v2"), newContracts("v3")
+
+// newContracts makes the contracts of a flavor. The line v2 knows no domains.
+func newContracts(flavor string) map[string]*arvo.Contract {
 	domain := func(d string) string {
 		if flavor == "v2" {
 			return arvo.DomainLocal

@@ -28,7 +28,7 @@ var handlers = suite{
 		}, nil
 	},
 	deviations: map[string]deviation{
-		"handler throws non Error": {"a panic, as near as Go comes to it, is an Execution violation; the original breaks down, or says nothing of what happened", func(f *vectors.File, c vectors.Case) error {
+		"handler throws non Error": {why: "a panic, as near as Go comes to it, is an Execution violation; the original breaks down, or says nothing of what happened", instead: func(f *vectors.File, c vectors.Case) error {
 			h, err := openHandlers(f)
 			if err != nil {
 				return err

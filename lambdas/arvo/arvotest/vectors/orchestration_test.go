@@ -83,7 +83,7 @@ var childNamedByItsInit = recordedOtherwise("the execution of a child has the id
 
 // recordedOtherwise is a deviation that is a case with another ending.
 func recordedOtherwise(why string, change func(*vectors.File, *orchestrationCase) error) deviation {
-	return deviation{why, func(f *vectors.File, c vectors.Case) error {
+	return deviation{why: why, instead: func(f *vectors.File, c vectors.Case) error {
 		k, err := readOrchestrationCase(c)
 		if err != nil {
 			return err

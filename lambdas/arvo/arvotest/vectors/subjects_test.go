@@ -21,7 +21,7 @@ var subjects = suite{
 	deviations: map[string]deviation{
 		"domain missing":          olderSubject,
 		"pre-domain (v2) content": olderSubject,
-		"domain invalid": {"execution.domain is Arvo's own since v3, and checked in every subject", func(f *vectors.File, c vectors.Case) error {
+		"domain invalid": {flavor: "v2", why: "execution.domain is Arvo's own since v3, and checked in every subject", instead: func(f *vectors.File, c vectors.Case) error {
 			s, err := readSubjectCase(c)
 			if err != nil {
 				return err
@@ -31,7 +31,7 @@ var subjects = suite{
 			}
 			return nil
 		}},
-		"trailing garbage bytes": {"what lies behind the stream is ignored, as the original did in its line v2", func(_ *vectors.File, c vectors.Case) error {
+		"trailing garbage bytes": {flavor: "v3", why: "what lies behind the stream is ignored, as the original did in its line v2", instead: func(_ *vectors.File, c vectors.Case) error {
 			s, err := readSubjectCase(c)
 			if err != nil {
 				return err
@@ -43,7 +43,7 @@ var subjects = suite{
 }
 
 // olderSubject: the original's line v3 cannot read the subjects of its line v2.
-var olderSubject = deviation{"a missing domain is null, as writers of v2 mean it", func(_ *vectors.File, c vectors.Case) error {
+var olderSubject = deviation{flavor: "v3", why: "a missing domain is null, as writers of v2 mean it", instead: func(_ *vectors.File, c vectors.Case) error {
 	s, err := readSubjectCase(c)
 	if err != nil {
 		return err

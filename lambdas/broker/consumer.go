@@ -42,8 +42,8 @@ type ConsumerConfig struct {
 	Parallelism int                                   // subjects at a time; default 10
 	Margin      time.Duration                         // before the deadline; default 1 s
 
-	// MaxReceives is the receive that a contended message never gets to: a copy takes its place one receive before. The
-	// default, 4, is one less than the maxReceiveCount of template.yaml, because a receive that no handler saw, as when
+	// MaxReceives is the receive that a message which is not to blame never gets to: one that met contention or was never
+	// started. A copy takes its place one receive before. The default, 4, is one less than the maxReceiveCount of template.yaml, because a receive that no handler saw, as when
 	// the function is throttled or dies, counts as well.
 	MaxReceives int
 
@@ -222,10 +222,10 @@ func (c *Consumer) answer(ctx context.Context, records []events.SQSMessage, deli
 			attrs = append(attrs, "stack", stack)
 		}
 		retry := c.retryAfter(err, receives)
-		if contended(err) && receives+1 >= c.MaxReceives {
+		if blameless(err) && receives+1 >= c.MaxReceives {
 			copied, sendErr := c.sendCopy(ctx, records[i], retry)
 			if sendErr == nil {
-				c.Log.WarnContext(ctx, "message met contention too often: a copy, which counts its receives anew, takes its place", append(attrs, "retry_seconds", retry, "copy_message_id", copied)...)
+				c.Log.WarnContext(ctx, "message was not to blame too often: a copy, which counts its receives anew, takes its place", append(attrs, "retry_seconds", retry, "copy_message_id", copied)...)
 				continue
 			}
 			attrs = append(attrs, "copy_error", sendErr)
@@ -263,6 +263,9 @@ func (c *Consumer) retryAfter(err error, receives int) int32 {
 	}
 	return min(int32(1)<<max(receives, 1), 60)
 }
+
+// blameless reports whether a message failed for what others do: it lost a race, or those before it took all the time.
+func blameless(err error) bool { return contended(err) || errors.Is(err, ErrNotStarted) }
 
 func contended(err error) bool {
 	var contention interface{ Contended() bool }

@@ -389,6 +389,37 @@ func TestAMessageThatTakesTooLongFailsAlone(t *testing.T) {
 	}
 }
 
+// One slow message after another keeps those behind them from starting: they wait, and are not given up. The slow ones are.
+func TestWhatWasNeverStartedDoesNotGetToTheDeadLetterQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := new(queueClient)
+		consumer := broker.NewConsumer(broker.ConsumerConfig{Queue: q, Log: quiet, Parallelism: 1, Handle: func(ctx context.Context, _ broker.Delivery) error {
+			<-ctx.Done()
+			<-time.After(time.Second) // fake time: it ends when the answer is given
+			return nil
+		}})
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		var records []events.SQSMessage
+		for i, receives := range []string{"3", "1", "2", "3", "4"} { // the first is slow
+			r := record(fmt.Sprint("m", i), fmt.Sprint("e", i), fmt.Sprint("s", i))
+			r.Attributes["ApproximateReceiveCount"] = receives
+			records = append(records, r)
+		}
+		if diff := cmp.Diff([]string{"m0", "m1", "m2"}, failed(t, consumer, ctx, records...)); diff != "" {
+			t.Errorf("failed: %s", diff)
+		}
+		if len(q.sent) != 2 || *q.sent[0].MessageBody != records[3].Body || *q.sent[1].MessageBody != records[4].Body || q.sent[0].DelaySeconds != 0 {
+			t.Errorf("copied: %+v", q.sent)
+		}
+		if diff := cmp.Diff(map[string]int32{"handle-m1": 0, "handle-m2": 0}, q.visibility); diff != "" {
+			t.Error(diff)
+		}
+		<-time.After(time.Minute)
+		synctest.Wait()
+	})
+}
+
 func TestAnAnswerDoesNotWaitForTheQueueUntilTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := broker.NewConsumer(broker.ConsumerConfig{Queue: silentQueue{}, Log: quiet, Handle: func(context.Context, broker.Delivery) error { return errors.New("no") }})

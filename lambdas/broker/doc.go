@@ -33,9 +33,13 @@
 //   - a message that the deadline kept from starting at once,
 //   - all else after min(2^receives, 60) s; after the queue's maxReceiveCount it is in the dead-letter queue.
 //
-// Contention does not lead to the dead-letter queue. A changed visibility does not take back a receive, so a contended
-// message that is about to have too many ([ConsumerConfig].MaxReceives) is sent to its queue once more, with its body and
-// its trace header, and the original is acknowledged: the copy's receives count from 0. If the copy cannot be sent the
+// Neither contention nor the slowness of others leads to the dead-letter queue. A changed visibility does not take back a
+// receive, so a message that met contention or was not started, and is about to have too many receives
+// ([ConsumerConfig].MaxReceives), is sent to its queue once more, with its body and its trace header, and the original is
+// acknowledged: the copy's receives count from 0. A message that was started and did not finish is not spared. So a slow one
+// ends in the dead-letter queue by itself, those behind it have their turn meanwhile, and no message goes round for ever
+// unless more are sent for good than can be handled: then they wait, as in any queue that is too short of consumers, but the age
+// of the oldest message no longer tells, for a copy is new. The log does. If the copy cannot be sent the
 // original has failed like any other. If the original is not deleted after all there are two, which is safe for whoever
 // deduplicates, as all must. The copy is a new message: its id and Delivery.SentAt are its own, and a queue must be a
 // standard one, for FIFO queues know no delay of a message. The function needs sqs:SendMessage on its own queue.

@@ -49,7 +49,17 @@ const (
 type subject struct {
 	workflow arvo.Workflow
 	records  []arvo.Record
-	inputs   map[arvo.Key]int // index in records
+}
+
+// taken is the index of the record of an input, or -1. A workflow takes a few steps, rarely hundreds: looking through them
+// costs less than keeping an index.
+func (s *subject) taken(input arvo.Key) int {
+	for i := range s.records {
+		if e := &s.records[i].Input; e.ID == input.ID && e.Source == input.Source {
+			return i
+		}
+	}
+	return -1
 }
 
 var _ arvo.Memory = (*Memory)(nil)
@@ -66,7 +76,7 @@ func (m *Memory) Recall(ctx context.Context, subject string, input arvo.Key) (w 
 		}
 		workflow := copyWorkflow(&kept.workflow)
 		w = &workflow
-		if i, ok := kept.inputs[input]; ok {
+		if i := kept.taken(input); i >= 0 {
 			record := copyRecord(&kept.records[i])
 			r = &record
 		}
@@ -86,17 +96,15 @@ func (m *Memory) Commit(ctx context.Context, name string, w arvo.Workflow, r arv
 		}
 		kept := m.subjects[name]
 		if kept == nil {
-			kept = &subject{inputs: make(map[arvo.Key]int)}
+			kept = new(subject)
 		}
 		if next := int64(len(kept.records)) + 1; w.Revision != next {
 			return fmt.Errorf("arvotest: revision %d does not follow %d: %w", w.Revision, next-1, arvo.ErrRevision)
 		}
-		key := r.Input.Key()
-		if i, ok := kept.inputs[key]; ok {
-			return fmt.Errorf("arvotest: the event %q of %s was taken by revision %d: %w", key.ID, key.Source, i+1, arvo.ErrRevision)
+		if i := kept.taken(r.Input.Key()); i >= 0 {
+			return fmt.Errorf("arvotest: the event %q of %s was taken by revision %d: %w", r.Input.ID, r.Input.Source, i+1, arvo.ErrRevision)
 		}
 		kept.workflow = copyWorkflow(&w)
-		kept.inputs[key] = len(kept.records)
 		kept.records = append(kept.records, copyRecord(&r))
 		m.subjects[name] = kept
 		return nil

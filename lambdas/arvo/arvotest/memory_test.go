@@ -102,3 +102,25 @@ func TestARecordBelongsToItsRevision(t *testing.T) {
 	}
 	s.holds(nil)
 }
+
+// Two steps of a workflow in a memory that is new each time.
+func BenchmarkMemory(b *testing.B) {
+	s := &notebook{subject: "order/1"}
+	var w [2]arvo.Workflow
+	var r [2]arvo.Record
+	w[0], r[0] = s.step(1, "in-1")
+	w[1], r[1] = s.step(2, "in-2")
+	w[0].Awaited = []arvo.Awaited{{ID: "call-1", Type: "com.test.call", To: "com.test.call", URI: "#/test/call"}}
+	b.ReportAllocs()
+	for b.Loop() {
+		m := NewMemory()
+		for i := range w {
+			if _, _, err := m.Recall(b.Context(), s.subject, r[i].Input.Key()); err != nil {
+				b.Fatal(err)
+			}
+			if err := m.Commit(b.Context(), s.subject, w[i], r[i]); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}

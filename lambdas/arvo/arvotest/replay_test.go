@@ -211,6 +211,11 @@ func TestCodeThatHasChangedIsToldWhere(t *testing.T) {
 			history[2].Input.Data = json.RawMessage(`{"Receipt":"number 2"}`)
 		})},
 		{
+			name:   "a timeout is of another contract",
+			bus:    arvotest.Bus{Withhold: silent},
+			change: altered(func(history []arvo.Record) { history[2].Input.DataSchema = "#/services/bank/charge/0.0.0" }),
+		},
+		{
 			name:   "an array deep in the data is longer",
 			shop:   shop{after: []arvo.Call{{Type: "com.audit.note", Data: json.RawMessage(`{"a/b~":[{"c":[1,2,{"d":"<&>"}]}]}`)}}},
 			change: with(func(s *shop) { s.after[0].Data = json.RawMessage(`{"a/b~":[{"c":[1,2]}]}`) }),

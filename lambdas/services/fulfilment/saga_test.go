@@ -126,6 +126,16 @@ func TestWhateverHappens(t *testing.T) {
 		if t.Failed() {
 			t.Logf("%s\n%v", answers[0].Data, bus)
 		}
+
+		// The history tells it all: the same workflow and the same world come to the same steps again.
+		history, err := memory.History(t.Context(), init.Subject)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replay := arvotest.Replay{Services: w.services(), Workflow: func(m arvo.Memory) (arvo.Handler, error) { return fulfilment.NewFulfilment(m) }}
+		if _, err := replay.Run(t.Context(), history); err != nil {
+			t.Errorf("%v\n%v", err, bus)
+		}
 	})
 }
 

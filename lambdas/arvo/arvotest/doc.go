@@ -6,6 +6,8 @@
 //	Bus          carries events between services and workflows, with the faults that a bus, a queue and a host have
 //	Replay       takes the recorded steps of a workflow again with the code as it is now
 //
+// Package vectors, beneath, is for package arvo itself: it holds it against recordings of the original.
+//
 // # How to test a service
 //
 // Call its Handle with an event: a service is a function. What is here is for services and workflows together.

@@ -8,8 +8,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"example.com/arvo/lambdas/arvo"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestTheMemoryInProcessKeepsThePromises(t *testing.T) {
 	TestMemory(t, func(*testing.T) arvo.Memory { return NewMemory() })

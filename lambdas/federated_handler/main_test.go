@@ -18,7 +18,6 @@ import (
 	"go.uber.org/goleak"
 
 	"example.com/arvo/lambdas/arvo"
-	"example.com/arvo/lambdas/arvo/arvotest"
 	"example.com/arvo/lambdas/broker"
 	"example.com/arvo/lambdas/store"
 	"example.com/arvo/lambdas/store/storetest"
@@ -81,25 +80,34 @@ func (noQueue) SendMessage(context.Context, *sqs.SendMessageInput, ...func(*sqs.
 	return nil, errors.New("no queue")
 }
 
-// A deployment is the function with its table and its bus; log is what it has logged.
+// A deployment is the function with its tables and its bus; log is what it has logged.
 type deployment struct {
 	*broker.Consumer
-	bus *bus
-	log *strings.Builder
+	bus       *bus
+	workflows *store.Workflows
+	log       *strings.Builder
 }
 
+// deploy makes the function with empty tables. Without handlers it hosts all services.
 func deploy(t testing.TB, handlers map[string]arvo.Handler) deployment {
 	t.Helper()
+	return deployOn(t, storetest.Open(t, storetest.WorkflowTable), handlers, time.Now)
+}
+
+// deployOn is deploy with a table for workflows that is there, and a clock.
+func deployOn(t testing.TB, workflowTable store.API, handlers map[string]arvo.Handler, now func() time.Time) deployment {
+	t.Helper()
+	d := deployment{bus: new(bus), log: new(strings.Builder), workflows: store.NewWorkflows(workflowTable, storetest.WorkflowTable, now)}
 	if handlers == nil {
 		var err error
-		if handlers, err = host("all", sandbox{openEffects(t)}, arvotest.NewMemory()); err != nil {
+		if handlers, err = host("all", sandbox{openEffects(t)}, d.workflows); err != nil {
 			t.Fatal(err)
 		}
 	}
-	d := deployment{bus: new(bus), log: new(strings.Builder)}
 	publisher := broker.NewPublisher(broker.PublisherConfig{Client: d.bus, Bus: "arvo"})
+	clock := clock{workflows: d.workflows, publisher: publisher, now: now}
 	d.Consumer = broker.NewConsumer(broker.ConsumerConfig{
-		Queue: noQueue{}, Handle: router{handlers: handlers, publisher: publisher}.handle,
+		Queue: noQueue{}, Handle: router{handlers: handlers, clock: clock, publisher: publisher}.handle,
 		Log: slog.New(slog.NewJSONHandler(d.log, nil)),
 	})
 	return d

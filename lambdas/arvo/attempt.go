@@ -48,36 +48,53 @@ type await struct {
 // run calls the implementation and makes of what it has asked for the next state of the workflow, and the record of the
 // step. The error is for the host.
 func (a *attempt) run(ctx context.Context) (*Workflow, *Record, error) {
-	next := &Workflow{Revision: a.revision + 1, Status: StatusActive, ParentSubject: a.parent, InitID: a.initID, TimedOut: a.timedOut}
 	state, err := a.r.implementations[a.self.number](ctx, a)
 	if err == nil {
 		err = a.err
 	}
+	status := StatusActive
 	if err == nil && a.completion != nil {
-		next.Status = StatusDone
+		status = StatusDone
 		err = a.complete()
 	}
-	next.State = state
 	if err != nil {
 		if violation := forHost(ctx, err); violation != nil {
 			return nil, nil, violation
 		}
-		next.Status, next.State, next.Failure = StatusFailed, a.state, failureOf(err)
-		if err := a.fail(err); err != nil {
-			return nil, nil, err
-		}
+		return a.fail(ctx, err)
 	}
+	next, record := a.conclude(ctx, status, state)
+	return next, record, nil
+}
+
+// fail makes of err the end of the workflow: its state stays, and its system error is sent in place of all that was asked
+// for. The error is for the host.
+func (a *attempt) fail(ctx context.Context, err error) (*Workflow, *Record, error) {
+	a.events, a.awaits = nil, nil
+	if err := a.answer(a.r.systemError(), systemErrorData(err), "error", a.r.errorDomains); err != nil {
+		return nil, nil, broken(err)
+	}
+	next, record := a.conclude(ctx, StatusFailed, a.state)
+	next.Failure = failureOf(err)
+	return next, record, nil
+}
+
+// conclude stamps the events and puts together what is kept.
+func (a *attempt) conclude(ctx context.Context, status Status, state json.RawMessage) (*Workflow, *Record) {
 	for i := range a.events {
 		a.events[i] = a.r.stamp(ctx, *a.in, a.events[i])
 	}
-	if next.Status == StatusActive {
+	next := &Workflow{
+		Revision: a.revision + 1, Status: status, ParentSubject: a.parent, InitID: a.initID, State: state, TimedOut: a.timedOut,
+	}
+	if status == StatusActive {
 		next.Awaited = a.awaiting()
 	}
 	record := &Record{Revision: next.Revision, Input: *a.in, Produced: a.events, At: a.r.now().UTC()}
 	if record.Produced == nil {
 		record.Produced = []Event{}
 	}
-	return next, record, nil
+	return next, record
 }
 
 // where is what the domains of an event are looked up in. c is its contract, nil for none.
@@ -275,15 +292,6 @@ func (a *attempt) complete() error {
 	return broken(err)
 }
 
-// fail makes the system error of err, in place of all that was asked for.
-func (a *attempt) fail(err error) error {
-	a.events, a.awaits = nil, nil
-	if err := a.answer(a.r.systemError(), systemErrorData(err), "error", a.r.errorDomains); err != nil {
-		return broken(err)
-	}
-	return nil
-}
-
 // answer makes the events that go to whoever began the workflow.
 func (a *attempt) answer(d Draft, data json.RawMessage, index string, domains []string) (err error) {
 	d.Subject, d.ParentID = a.in.Subject, a.initID
@@ -299,13 +307,13 @@ func (a *attempt) answer(d Draft, data json.RawMessage, index string, domains []
 
 // awaiting is what the workflow awaits after the step.
 func (a *attempt) awaiting() []Awaited {
-	awaited := a.awaited
+	awaited := slices.Clip(a.awaited)
 	for i, w := range a.awaits {
 		if w.uri == "" {
 			continue
 		}
 		e := &a.events[i]
-		awaited = append(slices.Clip(awaited), Awaited{
+		awaited = append(awaited, Awaited{
 			ID: e.ID, Type: e.Type, To: e.To, URI: w.uri, Due: w.due,
 			AccessControl: e.AccessControl, Domain: e.Domain, Traceparent: e.Traceparent, Tracestate: e.Tracestate,
 		})

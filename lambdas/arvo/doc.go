@@ -1,11 +1,25 @@
 // Package arvo is Arvo: services that know nothing of each other but contracts, and speak in events. It is a port of the
 // TypeScript packages arvo-core and arvo-event-handler 3.x; events of their 2.x line are read as well. It knows no
-// transport, no store and no telemetry, and imports nothing besides the standard library and google/uuid.
+// transport, no store and no telemetry, and imports nothing besides the standard library, google/uuid and jsontext, this
+// module's reader and writer of JSON.
 //
-// # A service
+// # Events
 //
-// A [Contract] names what a service accepts and emits, in versions, each with a [Schema] of the data. A [Service] is a
-// contract with one implementation for each version:
+// An [Event] is a CloudEvent with a destination, To. Its Subject names the process that it belongs to; its ID is unique
+// within (Subject, Source). [Parse] reads one from the wire, [Event.AppendJSON] writes it, [New] makes one by hand; mostly
+// they are made by a contract, a service or a workflow, which fill in what follows from the event that is handled.
+//
+// # Contracts
+//
+// A [Contract] names what a handler accepts and emits, in versions, each with a [Schema] of the data. The type that it
+// accepts is the address of the handler as well. There are three ways to write one: [NewSimpleContract] for a service with
+// one kind of answer, [NewContract] for any other, [NewOrchestratorContract] for a workflow. An answer that leaves its
+// request unfinished is marked as progress. [SchemaFor] derives a schema from a Go type and its tags, [SchemaJSON] takes
+// a document. Every event says in its dataschema which contract and version it keeps.
+//
+// # Services
+//
+// A [Service] is a contract with one implementation for each version:
 //
 //	type Charge struct {
 //		Order  string  `json:"order" minLength:"1"`
@@ -33,30 +47,130 @@
 //			}))
 //	}
 //
-// The service accepts events of type com.payment.charge. Whoever wants something of it makes one with the contract, here
-// as a new process, and the answer finds its way back:
+// The service accepts events of type com.payment.charge. An event may come more than once, so what a service does to the
+// world is keyed by the event's id, here at the gateway. Whoever wants something of it makes an event with the contract,
+// here as a new process, and the answer finds its way back:
 //
 //	v, _ := contract.Version("latest")
 //	event, err := v.Accepts(arvo.Draft{Source: "api.thin.lambda", Data: Charge{"order-7", 12.5}})
 //	...
 //	answers, err := service.Handle(ctx, event) // answers[0].To == "api.thin.lambda"
 //
-// A host reads events with [Parse], finds the handler whose Source is the event's To, and sends what it returns.
+// A host reads events with Parse, finds the handler whose Source is the event's To, and sends what it returns. Middleware
+// wraps handlers: see [Chain].
 //
-// # The nouns
+// # Workflows
 //
-// An [Event] is a CloudEvent with a destination, To. Its Subject names the process that it belongs to; handlers copy it
-// to what they emit. A subject made by [NewSubject] tells who leads the process and who is to hear of its end. A
-// [Handler] turns an event into events; a [Middleware] wraps one. A [Violation] is a failure of the system rather than an
-// answer: the host retries it. Everything else that goes wrong in an implementation is an answer, the event
-// sys.<type>.error.
+// A [Resumable] is a workflow: it calls services and other workflows, remembers what they answer, and in the end answers
+// itself. Its implementation is a function that is called once for each event and never blocks. This one reserves goods and
+// then charges for them:
+//
+//	type Order struct {
+//		ID     string  `json:"id"`
+//		Amount float64 `json:"amount"`
+//	}
+//	type Outcome struct {
+//		OK      bool   `json:"ok"`
+//		Receipt string `json:"receipt,omitempty"`
+//	}
+//
+//	var Contract = arvo.MustContract(arvo.NewOrchestratorContract(arvo.OrchestratorSpec{
+//		URI: "#/workflows/purchase", Name: "purchase", // accepts arvo.orc.purchase, emits arvo.orc.purchase.done
+//		Versions: map[string]arvo.OrchestratorVersion{
+//			"1.0.0": {Init: arvo.SchemaFor[Order](), Complete: arvo.SchemaFor[Outcome]()},
+//		},
+//	}))
+//
+//	type state struct { // what is remembered between two events, as JSON
+//		Order       Order  `json:"order"`
+//		Reservation string `json:"reservation"`
+//	}
+//
+//	func New(memory arvo.Memory, options ...arvo.ResumableOption) (*arvo.Resumable, error) {
+//		reserve, err := inventory.ReserveContract.Version("1.0.0")
+//		...                                // and charge, and release, likewise
+//		return arvo.NewResumable(Contract, memory, append([]arvo.ResumableOption{
+//			arvo.Calls(reserve, charge, release), // all whom it calls and hears
+//			arvo.Resume("1.0.0", purchase),
+//		}, options...)...)
+//	}
+//
+//	func purchase(_ context.Context, s *arvo.Step[state, Order]) error {
+//		switch s.Event.Type {
+//		case Contract.Type(): // it begins
+//			s.State.Order = *s.Init
+//			s.State.Reservation = s.Call(arvo.Call{
+//				Type: "com.inventory.reserve", Data: inventory.Reserve{OrderID: s.Init.ID}, Timeout: time.Minute,
+//			})
+//		case "evt.inventory.reserve.success":
+//			s.Call(arvo.Call{Type: "com.payment.charge", Data: Charge{s.State.Order.ID, s.State.Order.Amount}})
+//		case "evt.payment.charge.success":
+//			var charged Charged
+//			if err := s.Data(&charged); err != nil {
+//				return err
+//			}
+//			s.Complete(arvo.Completion{Data: Outcome{true, charged.Receipt}})
+//		case "sys.com.payment.charge.error": // a system error: undo what was done, and say how it went
+//			s.Call(arvo.Call{Type: "com.inventory.release", Data: inventory.Release{ReservationID: s.State.Reservation}})
+//			s.Complete(arvo.Completion{Data: Outcome{}})
+//		case "sys.com.inventory.reserve.error": // it may as well be that no answer has come in time
+//			...
+//		}
+//		return nil
+//	}
+//
+// Each event that it hears is a [Step]. The function looks at the event and at the state, changes the state, and asks for
+// calls and for the completion; nothing is done before it returns. It may run several times for one event, so it has to be
+// pure: it does nothing to the world but by calls, and takes time and chance from its events.
+//
+//   - A call of a type of [Calls] is awaited until an answer comes: an event whose parent is the call and whose type is not
+//     progress. s.Awaited counts; where several calls are made at once, the last answer is the one with s.Awaited() == 0.
+//     s.Replies lists all that was heard.
+//   - A system error, sys.<type>.error, is an answer. The workflow decides what it means.
+//   - A call with a Timeout that has no answer then gets a system error with the errorName Timeout. What the callee says
+//     after that is ignored, so what the call may have done has to be undone by a call that the late one cannot overtake:
+//     services should key the undoing by what it undoes. The id that s.Call returned names that.
+//   - An error that the function returns, other than a violation, is the end: the workflow has failed, and says so to
+//     whoever began it.
+//   - A workflow calls another like a service. The child's answer comes on the parent's subject. Data of the call need not
+//     name its parent; the data of an event that a client makes with [Version.Init] does: {"parentSubject$$": null, …}.
+//   - The version that runs is the one in the subject, for the life of the workflow. A new release keeps the old versions
+//     for as long as workflows of theirs live, and reads the states that they have left.
+//
+// What a workflow remembers is kept in a [Memory], its one port. A host makes one, gives it to all workflows, sends what
+// Handle returns, and from time to time sends the [Timeouts] of the workflows that have calls overdue. Package arvotest has
+// a memory in process, the suite that every memory has to pass, and a bus to test workflows on.
+//
+// # Subjects
+//
+// A subject made by [NewSubject] tells who leads the process, in which version, who is to hear of its end, and on whose
+// behalf it runs. Services take any text for a subject and copy it to what they emit. A workflow needs such a subject, and
+// remembers under it.
+//
+// # Errors
+//
+// What goes wrong in an implementation is an answer, the event sys.<type>.error, unless it is a [Violation]: a failure of
+// the system rather than an answer, which the host retries and at last puts where somebody looks, with the event.
+//
+//	Contract     an event and a contract do not fit, on the way in or out       errors.Is(err, ErrContract)
+//	Config       the event reached a handler that does not serve it             ErrConfig
+//	Execution    the handler could not run to its end: a panic, the deadline    ErrExecution
+//	Transaction  the memory of a workflow failed, see [MemoryError]             ErrTransaction
+//
+// Authors may make their own kinds. What was wrong with an event or its data is a [ValidationError], with the path and the
+// code of each issue. A Transaction violation whose cause has Contended() true says that nothing is wrong: many steps of
+// one workflow met, and the event should come again soon.
 //
 // # Promises
 //
 //   - What New, Parse and the factories return is valid. Parse and AppendJSON are inverse: nothing is encoded again,
 //     reordered or rounded on the way through.
-//   - A Service never emits what its contract does not allow, nor answers what the contract does not accept.
-//   - The same input handled again gives events with the same ids (see [DeriveID]): delivery may be at least once.
+//   - A Service or Resumable never emits what its contract does not allow, nor answers what the contract does not accept.
+//   - The same input handled again gives events with the same ids (see [DeriveID]): delivery may be at least once, in any
+//     order, and whoever deduplicates on (subject, source, id) sees each event once.
+//   - A step of a workflow is taken whole or not at all. State first, then the events: what an input has led to is kept with
+//     it, stamps of the host included, so that when it comes again exactly that is returned, and the function does not run.
+//   - Of an answer and its timeout a workflow takes the one that comes first, whatever comes how often. It completes once.
 //   - No panic leaves Handle; no message of an error of this package holds data or access control. (What an
 //     implementation puts into its own errors is sent to the requester.)
 //   - Texts from outside are bounded in size, depth and time before they are looked into.
@@ -94,5 +208,33 @@
 //   - A subject made here is at most 1,000 bytes, and a missing domain in one is read as null, as older writers mean it.
 //   - Time is true UTC. The original writes local time and calls it +00:00.
 //   - The wildcard version 0.0.0 written 00.0.0 is refused for contracts, like 0.0.0 itself.
-//   - Spans, the router and orchestration are not here: the first is a decorator's business, the second a map's.
+//   - Spans and the router are not here: the first is a decorator's business, the second a map's. Nor are orchestrators
+//     that are state machines of XState, a JavaScript library; their workflows are written as functions.
+//
+// And these of workflows:
+//
+//   - An input that comes again, an init too, gives what it gave, from its record. The original runs its handler once more
+//     for each, and sends once more, under new ids; nothing there tells copies from news.
+//   - A second init of a workflow is ignored. The original begins again, and forgets what it had begun.
+//   - Replies are read from the history, all of them. The original collects the replies to the last batch of events only;
+//     those to an earlier one are lost to it as soon as another goes out.
+//   - A failure is kept like any step, by revision, with its system error. The original writes it over whatever is there,
+//     with a condition that its DynamoDB memory can never meet past the first step: the mark is lost, and the workflow goes
+//     on after it has said that it failed.
+//   - An init in another version than its subject's is a Contract violation, and one of the wildcard version is accepted,
+//     as in the original's state machines. In its resumables either is a failure for ever.
+//   - A parentSubject$$ that is no orchestration subject is refused with the init. The original finds out when it answers.
+//   - [Version.Init] sends the completion of a child to its parent. The original's factory sends it to whoever began the
+//     parent, who knows nothing of it and waits for something else; the original's own runtime does not do that.
+//   - A call to another workflow need not name its parent in its data, and the child's execution has a derived id: the child
+//     is the same one however often the step is taken. The original's are random.
+//   - Calls time out. The original waits for ever.
+//   - A child whose subject would be too long is a failure, SubjectTooLarge, and so is an event or a step too large: it would be so
+//     again at each retry. The original's subjects have no limit, its events are lost on the bus.
+//   - A step does not need a lock: of two that meet, the one whose revision is taken is taken again. The original's lock is
+//     not waited for, and is given back by whoever has lost it, too; a [Locker] is used where a memory is one.
+//   - An event to a workflow that is over, begun already or gone is not written; the original writes its state anew.
+//   - Two contracts of [Calls] may not accept or emit one type. The original takes the first that fits.
+//   - The state holds what is awaited, and the author's. What was consumed, produced and expected is not in it but in the
+//     records, one for each step, so that a state stays small however long its workflow gets.
 package arvo

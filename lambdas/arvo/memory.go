@@ -19,7 +19,8 @@ import (
 // makes them so.
 //
 // A Memory keeps any subject of up to 1,000 bytes, inputs of any source and id, states of up to 256 KiB, and steps whose
-// events have up to 350 KiB together, as JSON. What is larger it may refuse, with an error that is not ErrRevision.
+// events have up to 350 KiB together, as JSON. What is larger it may refuse, with an error that is ErrTooLarge; the
+// workflow then fails, and says so.
 type Memory interface {
 	// Recall returns the workflow of a subject, and the record of an input if that one was taken before. Either is nil when
 	// there is none.
@@ -34,14 +35,20 @@ type Memory interface {
 	History(ctx context.Context, subject string) ([]Record, error)
 }
 
-// ErrRevision says that a workflow has moved on since it was recalled.
-var ErrRevision = errors.New("the workflow has moved on")
+// What a Commit may be refused for.
+var (
+	// ErrRevision says that a workflow has moved on since it was recalled.
+	ErrRevision = errors.New("the workflow has moved on")
+	// ErrTooLarge says that a step is too large to be kept, now or ever.
+	ErrTooLarge = errors.New("the step is too large to be kept")
+)
 
 // A Locker is a Memory that lets one step of a subject be taken at a time. None has to: revisions keep steps apart as
 // well, and a lock costs two more calls of a store. It saves work where steps of one workflow often meet.
 type Locker interface {
 	Memory
-	// Lock reports false when another holds the lock. A lock must end by itself after a while: its holder may die.
+	// Lock reports false when another holds the lock, after it has waited for it as long as it likes: the step is not taken
+	// then, and its event comes again. A lock must end by itself after a while: its holder may die.
 	Lock(ctx context.Context, subject string) (bool, error)
 	// Unlock gives the lock back. What goes wrong with that is not the workflow's failure.
 	Unlock(ctx context.Context, subject string) error

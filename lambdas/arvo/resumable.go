@@ -340,7 +340,14 @@ func (r *Resumable) take(ctx context.Context, in *Event, subject *Subject) (even
 	if err != nil {
 		return nil, false, err
 	}
-	switch err := r.memory.Commit(ctx, in.Subject, *next, *record); {
+	err = r.memory.Commit(ctx, in.Subject, *next, *record)
+	if errors.Is(err, ErrTooLarge) && next.Status != StatusFailed {
+		if next, record, err = a.fail(ctx, &stepTooLarge{err}); err != nil {
+			return nil, false, err
+		}
+		err = r.memory.Commit(ctx, in.Subject, *next, *record)
+	}
+	switch {
 	case errors.Is(err, ErrRevision):
 		return nil, true, memoryFailed(WriteFailed, err)
 	case err != nil:
@@ -348,6 +355,14 @@ func (r *Resumable) take(ctx context.Context, in *Event, subject *Subject) (even
 	}
 	return slices.Clone(record.Produced), false, nil // the memory's are its own
 }
+
+// stepTooLarge is the failure of a workflow that its memory cannot keep.
+type stepTooLarge struct{ refused error }
+
+func (e *stepTooLarge) Error() string { return e.refused.Error() }
+
+// ErrorName is the errorName of the system error.
+func (e *stepTooLarge) ErrorName() string { return "StepTooLarge" }
 
 // late reports whether an event comes after its call's time was up, or a timeout after its answer.
 func late(w *Workflow, in *Event, timeout bool) bool {

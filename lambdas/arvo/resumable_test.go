@@ -748,6 +748,48 @@ func TestAFailureIsKeptAndTold(t *testing.T) {
 	}
 }
 
+// TestAStepTooLargeForTheMemory ends the workflow, and whoever began it hears of that: a retry would be as large.
+func TestAStepTooLargeForTheMemory(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		all  bool   // is refused
+		want string // the type of the event that is sent, "" for a violation
+	}{
+		{"a step that goes on", false, "sys.arvo.orc.purchase.error"},
+		{"any step, so that nothing can be told", true, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			memory := arvotest.NewMemory()
+			small := &refusing{memory, c.all}
+			out, err := workflow(t, small, lead).Handle(context.Background(), begin())
+			if c.want == "" {
+				wantContended(t, err, arvo.WriteFailed, false)
+				return
+			}
+			if err != nil || len(out) != 1 || out[0].Type != c.want ||
+				string(out[0].Data) != `{"errorName":"StepTooLarge","errorMessage":"1 byte: the step is too large to be kept","errorStack":null}` {
+				t.Errorf("got %v, %v", out, err)
+			}
+			if w, records := recall(t, memory, theSubject); w.Status != arvo.StatusFailed || w.Awaited != nil || w.State != nil || len(records[0].Produced) != 1 {
+				t.Errorf("kept is %+v", w)
+			}
+		})
+	}
+}
+
+// refusing keeps failures only, or nothing.
+type refusing struct {
+	arvo.Memory
+	all bool
+}
+
+func (r *refusing) Commit(ctx context.Context, subject string, w arvo.Workflow, record arvo.Record) error {
+	if r.all || w.Status != arvo.StatusFailed {
+		return fmt.Errorf("1 byte: %w", arvo.ErrTooLarge)
+	}
+	return r.Memory.Commit(ctx, subject, w, record)
+}
+
 func TestFailuresGoToTheirDomains(t *testing.T) {
 	r := workflow(t, arvotest.NewMemory(), func(context.Context, *purchaseStep) error { return errors.New("boom") },
 		arvo.ErrorDomains("d.one", arvo.DomainLocal))

@@ -48,6 +48,8 @@
 //   - Scan segments and scans follow another hash than DynamoDB's.
 //   - There are no streams, backups, tags, resource policies, PartiQL, UpdateTable, or index keys of several attributes.
 //     CreateTable ignores what has no effect on data: SSESpecification, TableClass, Tags, OnDemandThroughput.
+//   - Of the items of a transaction, which are 4 MB together at most, those that are written count as they will be, those
+//     that are deleted or only checked as they are. AWS does not say more than "the items in the transaction".
 //   - The function size counts characters of a string, which AWS leaves open.
 //
 // # Conformance

@@ -117,7 +117,7 @@ func (s *Service) parseTransaction(items []transactWriteItem) ([]*write, error) 
 		}
 	}
 	reasons := make([]reason, len(writes))
-	failed, size := false, 0
+	failed := false
 	seen := map[place]bool{}
 	for n, w := range writes {
 		if err := w.resolve(w.table); err != nil {
@@ -128,15 +128,19 @@ func (s *Service) parseTransaction(items []transactWriteItem) ([]*write, error) 
 			return nil, invalid("Transaction request cannot include multiple operations on one item")
 		}
 		seen[place{w.table, w.at}] = true
-		size += w.encoded.size
 	}
 	if failed {
 		return nil, cancelled(reasons)
 	}
-	if size > maxTransactionBytes {
-		return nil, invalid("The aggregate size of the items in the transaction exceeds %d bytes", maxTransactionBytes)
-	}
 	return writes, nil
+}
+
+// checkTransactionSize bounds the items of a transaction together.
+func checkTransactionSize(size int) error {
+	if size > maxTransactionBytes {
+		return invalid("The aggregate size of the items in the transaction exceeds %d bytes", maxTransactionBytes)
+	}
+	return nil
 }
 
 // lock takes the locks of all tables concerned, in the order of their names so that no two transactions wait for each
@@ -168,12 +172,20 @@ func transact(writes []*write, consumed string) (wire.Raw, error) {
 	}
 	err := func() error {
 		defer lock(tables, (*sync.RWMutex).Lock, (*sync.RWMutex).Unlock)()
-		outcomes, reasons, failed := make([]outcome, len(writes)), make([]reason, len(writes)), false
+		outcomes, reasons, failed, size := make([]outcome, len(writes)), make([]reason, len(writes)), false, 0
 		for n, w := range writes {
 			var err error
 			if outcomes[n], err = w.evaluate(); err != nil {
 				reasons[n], failed = explain(err), true
 			}
+			if w.kind == put || w.kind == update {
+				size += outcomes[n].after.size
+			} else {
+				size += outcomes[n].before.size
+			}
+		}
+		if err := checkTransactionSize(size); err != nil {
+			return err
 		}
 		if failed {
 			return cancelled(reasons)
@@ -298,13 +310,17 @@ func (s *Service) transactGetItems(_ context.Context, in *transactGetInput) (wir
 		}
 		seen[place{gets[n].table, gets[n].at}] = true
 	}
-	rows := make([]row, len(gets))
+	rows, size := make([]row, len(gets)), 0
 	func() {
 		defer lock(tables, (*sync.RWMutex).RLock, (*sync.RWMutex).RUnlock)()
 		for n, g := range gets {
 			rows[n], _ = g.table.rows.Get(g.at)
+			size += rows[n].size
 		}
 	}()
+	if err := checkTransactionSize(size); err != nil {
+		return nil, err
+	}
 	meters := newMeters(consumed, false)
 	var a answer
 	a.member("Responses")

@@ -372,6 +372,7 @@ func (c *counting) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput,
 }
 
 func TestEventsComeInPages(t *testing.T) {
+	t.Parallel()
 	r, _, clock := openResponses(t)
 	pad := strings.Repeat("x", 200_000)
 	const n = 45 // 9 MB
@@ -468,6 +469,58 @@ func TestEffectsHappenOnce(t *testing.T) {
 	if _, ok, err := effects.Recorded(t.Context(), late); ok || err != nil {
 		t.Errorf("a forbidden effect was recorded: %v %v", ok, err)
 	}
+}
+
+// inconsistent answers reads that do not ask for more with what was there a while ago: nothing.
+type inconsistent struct{ *dynamodb.Client }
+
+func (c inconsistent) GetItem(ctx context.Context, in *dynamodb.GetItemInput, o ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+	if !aws.ToBool(in.ConsistentRead) {
+		return new(dynamodb.GetItemOutput), nil
+	}
+	return c.Client.GetItem(ctx, in, o...)
+}
+
+func (c inconsistent) Query(ctx context.Context, in *dynamodb.QueryInput, o ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
+	if !aws.ToBool(in.ConsistentRead) {
+		return new(dynamodb.QueryOutput), nil
+	}
+	return c.Client.Query(ctx, in, o...)
+}
+
+func TestWhatWasWrittenIsReadAtOnce(t *testing.T) {
+	t.Run("an effect", func(t *testing.T) {
+		effects := store.NewEffects(inconsistent{storetest.Open(t, storetest.EffectTable)}, storetest.EffectTable, time.Now)
+		charge := store.Effect{Operation: "payment.charge", Key: "k"}
+		if _, _, err := effects.Once(t.Context(), charge, []byte("one"), store.Effect{}); err != nil {
+			t.Fatal(err)
+		}
+		if got, ok, err := effects.Recorded(t.Context(), charge); string(got) != "one" || !ok || err != nil {
+			t.Errorf("%q %v %v", got, ok, err)
+		}
+	})
+	t.Run("a response", func(t *testing.T) {
+		r := store.NewResponses(inconsistent{storetest.Open(t, storetest.ResponseTable)}, storetest.ResponseTable, time.Now)
+		accept(t, r, store.Request{Event: request(t)})
+		record(t, r, completes(charged(t, "e1")))
+		if h := head(t, r); h.Status != store.Completed {
+			t.Errorf("%+v", h)
+		}
+		if evs, _, err := r.Events(t.Context(), subject, ""); len(evs) != 1 || err != nil {
+			t.Errorf("%v %v", evs, err)
+		}
+	})
+	t.Run("a workflow", func(t *testing.T) {
+		workflows := store.NewWorkflows(inconsistent{storetest.Open(t, storetest.WorkflowTable)}, storetest.WorkflowTable, time.Now)
+		w, r := aStep(t, 1, time.Time{})
+		commit(t, workflows, w, r)
+		if _, got, err := workflows.Recall(t.Context(), subject, r.Input.Key()); got == nil || err != nil {
+			t.Errorf("%v %v", got, err)
+		}
+		if got, err := workflows.History(t.Context(), subject); len(got) != 1 || err != nil {
+			t.Errorf("%v %v", got, err)
+		}
+	})
 }
 
 func TestOfAnEffectAndItsUndoingOneComesFirst(t *testing.T) {

@@ -26,6 +26,7 @@ import (
 )
 
 func TestWorkflowsAreAMemory(t *testing.T) {
+	t.Parallel()
 	arvotest.TestMemory(t, func(t *testing.T) arvo.Memory {
 		return store.NewWorkflows(storetest.Open(t, storetest.WorkflowTable), storetest.WorkflowTable, time.Now)
 	})
@@ -322,6 +323,7 @@ func TestACommitThatCollidesOnceIsKept(t *testing.T) {
 
 // What one item has no room for goes on in others, and comes back as one.
 func TestALargeStepIsDivided(t *testing.T) {
+	t.Parallel()
 	workflows, client := openWorkflows(t)
 	big := func(id string) arvo.Event { return anEvent(t, id, `{"pad":"`+strings.Repeat("x", 250<<10)+`"}`) }
 	w1, r1 := aStep(t, 1, time.Time{})

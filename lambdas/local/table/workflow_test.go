@@ -198,7 +198,7 @@ func TestWhatIsDueIsRead(t *testing.T) {
 func TestHowMuchATransactionHolds(t *testing.T) {
 	e := newEndpoint(t)
 	table := e.createWorkflows(t)
-	const size = 380 << 10
+	const size = 350 << 10
 	big := str(strings.Repeat("x", size))
 	puts := func(n int) (writes []types.TransactWriteItem) {
 		for i := range n {
@@ -213,9 +213,9 @@ func TestHowMuchATransactionHolds(t *testing.T) {
 		_, err := e.client.TransactWriteItems(t.Context(), &dynamodb.TransactWriteItemsInput{TransactItems: writes, ClientRequestToken: aws.String(uuid.NewString())})
 		return err
 	}
-	wantCode(t, "12 puts of 380 KB", transact(puts(12)...), "ValidationException")
-	if err := transact(puts(10)...); err != nil {
-		t.Errorf("10 puts of 380 KB: %v", err)
+	wantCode(t, "12 puts of 350 KB", transact(puts(12)...), "ValidationException")
+	if err := transact(puts(11)...); err != nil {
+		t.Errorf("11 puts of 350 KB: %v", err)
 	}
 	wantReason := func(what string, err error) {
 		t.Helper()
@@ -225,29 +225,31 @@ func TestHowMuchATransactionHolds(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	wantReason("an update to more than 400 KB", transact(update(0, str(strings.Repeat("x", 21<<10)))))
+	wantReason("an update to more than 400 KB", transact(update(0, str(strings.Repeat("x", 51<<10)))))
 	if i := e.get(t, table, key("big", "0")); i["more"] != nil {
 		t.Error("an update that was refused has happened")
 	}
 	if !e.own() {
 		return // what follows is as AWS documents it, and in nobody else's code
 	}
-	if err := transact(append(puts(12)[10:], update(0, num(1)))...); err != nil {
-		t.Errorf("2 puts and an update: %v", err)
+	if err := transact(append(puts(12)[11:], update(0, num(1)))...); err != nil {
+		t.Errorf("a put and an update: %v", err)
 	}
-	var updates, deletes []types.TransactWriteItem
+	var updates, longer, deletes []types.TransactWriteItem
 	var gets []types.TransactGetItem
 	for n := range 12 {
 		updates = append(updates, update(n, num(2)))
+		longer = append(longer, update(n, str(strings.Repeat("x", 30<<10))))
 		deletes = append(deletes, types.TransactWriteItem{Delete: &types.Delete{TableName: &table, Key: key("big", fmt.Sprint(n))}})
 		gets = append(gets, types.TransactGetItem{Get: &types.Get{TableName: &table, Key: key("big", fmt.Sprint(n)), ProjectionExpression: aws.String("sk")}})
 	}
-	wantCode(t, "small updates of 12 items of 380 KB", transact(updates...), "ValidationException")
-	wantCode(t, "deletion of 12 items of 380 KB", transact(deletes...), "ValidationException")
+	wantCode(t, "small updates of 12 items of 350 KB", transact(updates...), "ValidationException")
+	wantCode(t, "updates of 11 items from 350 to 380 KB", transact(longer[:11]...), "ValidationException")
+	wantCode(t, "deletion of 12 items of 350 KB", transact(deletes...), "ValidationException")
 	_, err := e.client.TransactGetItems(t.Context(), &dynamodb.TransactGetItemsInput{TransactItems: gets})
-	wantCode(t, "parts of 12 items of 380 KB", err, "ValidationException")
-	if _, err := e.client.TransactGetItems(t.Context(), &dynamodb.TransactGetItemsInput{TransactItems: gets[:10]}); err != nil {
-		t.Errorf("10 items of 380 KB: %v", err)
+	wantCode(t, "parts of 12 items of 350 KB", err, "ValidationException")
+	if _, err := e.client.TransactGetItems(t.Context(), &dynamodb.TransactGetItemsInput{TransactItems: gets[:11]}); err != nil {
+		t.Errorf("11 items of 350 KB: %v", err)
 	}
 }
 

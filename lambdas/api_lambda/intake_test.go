@@ -329,6 +329,21 @@ func TestWhatTheBusDoesNotTakeIsNotAccepted(t *testing.T) {
 	}
 }
 
+// A request whose time runs out while it is published still lands: who tries again need not wait for its flight to end.
+func TestARequestThatRunsOutOfTimeLands(t *testing.T) {
+	d := deploy(t)
+	ctx, cancel := context.WithCancel(traced(t))
+	d.bus.during, d.bus.fail = cancel, context.Canceled
+	key := header("Idempotency-Key", "k")
+	d.within(t, ctx, member("body", charge), key).problem(t, http.StatusServiceUnavailable, "unavailable")
+	if ctx.Err() == nil {
+		t.Fatal("its time has not run out")
+	}
+	d.bus.set(func() { d.bus.during, d.bus.fail = nil, nil })
+	var got accepted
+	d.post(t, charge, key).into(t, http.StatusAccepted, &got)
+}
+
 // onlyHead returns the subject of the only HEAD in the table, which is pending, and the id of its request.
 func (d deployment) onlyHead(t *testing.T) (subject, id string) {
 	t.Helper()

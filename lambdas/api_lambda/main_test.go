@@ -250,7 +250,13 @@ type answer struct {
 
 func (d deployment) do(t testing.TB, changes ...change) answer {
 	t.Helper()
-	out, err := d.Invoke(traced(t), requestJSON(t, changes...))
+	return d.within(t, traced(t), changes...)
+}
+
+// within is do in an invocation with a context of its own.
+func (d deployment) within(t testing.TB, ctx context.Context, changes ...change) answer {
+	t.Helper()
+	out, err := d.Invoke(ctx, requestJSON(t, changes...))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,8 +20,8 @@ const (
 // Unnamed is what [Name] makes of a text of which nothing may stay.
 const Unnamed = "unnamed"
 
-// Name is s as the name of a segment: without the characters that X-Ray refuses, at most [MaxName] of them. Letters, digits
-// and white space of any script may stay, and _ . : / % & # = + - @.
+// Name is s as the name of a segment: without the characters that X-Ray refuses, and at most [MaxName] of the others.
+// Letters, digits and spaces of any script may stay, and _ . : / % & # = + - @. If nothing may, it is [Unnamed].
 func Name(s string) string {
 	if len(s) <= MaxName { // the common case, which allocates nothing
 		clean := s != ""

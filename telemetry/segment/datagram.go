@@ -24,8 +24,8 @@ func AppendDatagram(dst []byte, d *Document) []byte {
 	return d.AppendJSON(append(dst, Header...))
 }
 
-// ParseDatagram returns the document of a datagram, a part of it and unchecked. Like the daemon it wants a first line that
-// is a JSON object with the format json and the version 1, and a body that is not empty.
+// ParseDatagram returns the document of a datagram, a part of it and unchecked. Like the daemon it wants a first line
+// that is a JSON object with the format json and the version 1, and a body that is not empty.
 func ParseDatagram(datagram []byte) ([]byte, error) {
 	line, body, found := bytes.Cut(datagram, []byte("\n"))
 	if !found {
@@ -70,9 +70,9 @@ func checkHeader(line []byte) error {
 
 // Fit returns documents that carry d and have at most limit bytes each. A document that fits is returned as it is. One
 // that does not loses, until it fits: its metadata, in place of which the namespace "segment" tells how many bytes were
-// dropped; the stacks of its exceptions, which count as truncated frames; then its subsegments leave it, the last first, and
-// follow as documents of their own, which X-Ray puts back where they were. A document that still does not fit, which takes
-// dozens of long annotations or exceptions once it is clean, is an [ErrTooLarge]. d itself is not changed.
+// dropped; the stacks of its exceptions, which count as truncated frames; then its subsegments leave it, the last first,
+// and follow as documents of their own, which X-Ray puts back where they were. A document that still does not fit, which
+// takes dozens of long annotations or exceptions once it is clean, is an [ErrTooLarge]. d itself is not changed.
 func (d *Document) Fit(limit int) ([]Document, error) {
 	var size sizer
 	if size.of(d) <= limit {

@@ -17,14 +17,15 @@
 //
 // # Reading
 //
-// [Decode] takes documents of unknown origin: at most [MaxSize] bytes, [MaxSubsegments] subsegments, jsontext.MaxDepth levels. What it
-// returns holds no reference to its input. It is strict on syntax, ids, times and names, without which a document has no
-// place in a trace, and lenient on the rest: members that it does not know, or whose type is not the documented one (SDKs
-// write "annotations": [] and "cause": null), count as absent. It keeps no unknown member. Who must return what was
-// sent, as a store must, keeps the bytes; [Split] tells where each document of a text lies.
+// [Decode] takes documents of unknown origin: at most [MaxSize] bytes, [MaxSubsegments] subsegments and
+// jsontext.MaxDepth levels. What it returns holds no reference to its input. It is strict on syntax, ids, times and names,
+// without which a document has no place in a trace, and lenient on the rest: members that it does not know, or whose type
+// is not the documented one (SDKs write "annotations": [] and "cause": null), count as absent. It keeps no unknown member.
+// Who must return what was sent, as a store must, keeps the bytes; [Split] tells where each document of a text lies.
 // [Document.Validate] then says what X-Ray would refuse, in the words of PutTraceSegments.
 //
-// The member sql and the aws members of EC2, ECS and Elastic Beanstalk are among the unknown: nothing here is made of them.
+// The member sql and the aws members of EC2, ECS and Elastic Beanstalk are among the unknown: nothing here is made of
+// them.
 //
 // # Identity
 //

@@ -49,9 +49,9 @@ func (p Problem) String() string {
 //   - dangling parent: parent_id names a document that is not there. Lost, if the id is that of a hop of an event whose
 //     creation is known ([segment.HopID]), or if the span is itself such a hop of the parent that it names, which only
 //     happens when the parent was known to who reported it.
-//   - missing hop: an event that was created and published was not received; a bus was crossed but no queue (lost: both are reported together);
-//     no function took the event from its queue; a function received the event by no queue although others were
-//     reported; a traced call has no segment of the callee.
+//   - missing hop: an event that was created and published was not received; a bus was crossed but no queue (lost: both
+//     are reported together); no function took the event from its queue; a function received the event by no queue
+//     although others were reported; a traced call has no segment of the callee.
 //   - in progress: the span never ended. Only the outermost of spans within each other is told.
 //   - cycle: the span is its own ancestor.
 //
@@ -139,16 +139,17 @@ type lostHop struct {
 }
 
 // maxNames bounds how many names of buses and of queues are tried: hostile documents could name thousands.
-const maxNames = 32
+const maxNames = 16
 
-// lostHops are the ids of all hops that could follow the events and buses of the tree, as far as these are not in it.
-// It is empty if no parent dangles.
+// lostHops are the hops that could follow the events and buses of the tree and whose id a dangling parent has.
 func (t *Tree) lostHops(hops []Hop, queues []string) map[key]lostHop {
-	dangling := false
+	wanted := make(map[key]bool)
 	for _, s := range t.Roots {
-		dangling = dangling || s.Dangling
+		if s.Dangling {
+			wanted[s.parentKey()] = true
+		}
 	}
-	if !dangling {
+	if len(wanted) == 0 {
 		return nil
 	}
 	var busNames, queueNames names
@@ -169,22 +170,26 @@ func (t *Tree) lostHops(hops []Hop, queues []string) map[key]lostHop {
 		}
 	}
 	lost := make(map[key]lostHop)
+	try := func(trace segment.TraceID, parent segment.ID, origin string, h lostHop) segment.ID {
+		id := segment.HopID(trace, parent, origin, h.name)
+		if wanted[key{trace, id}] {
+			lost[key{trace, id}] = h
+		}
+		return id
+	}
 	for _, h := range hops {
-		if h.Bus != nil {
+		switch {
+		case h.Bus != nil:
 			for _, queue := range queueNames.list {
-				lost[key{h.Bus.TraceID, segment.HopID(h.Bus.TraceID, h.Bus.ID, segment.OriginQueue, queue)}] = lostHop{"queue", queue, h.Bus}
+				try(h.Bus.TraceID, h.Bus.ID, segment.OriginQueue, lostHop{"queue", queue, h.Bus})
 			}
-			continue
-		}
-		if h.Creation == nil {
-			continue
-		}
-		trace := h.Creation.TraceID
-		for _, bus := range busNames.list {
-			id := segment.HopID(trace, h.Creation.ID, segment.OriginEvents, bus)
-			lost[key{trace, id}] = lostHop{"bus", bus, h.Creation}
-			for _, queue := range queueNames.list {
-				lost[key{trace, segment.HopID(trace, id, segment.OriginQueue, queue)}] = lostHop{"queue", queue, h.Creation}
+		case h.Creation != nil:
+			trace := h.Creation.TraceID
+			for _, bus := range busNames.list {
+				id := try(trace, h.Creation.ID, segment.OriginEvents, lostHop{"bus", bus, h.Creation})
+				for _, queue := range queueNames.list {
+					try(trace, id, segment.OriginQueue, lostHop{"queue", queue, h.Creation})
+				}
 			}
 		}
 	}

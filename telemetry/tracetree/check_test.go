@@ -1,6 +1,7 @@
 package tracetree
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -84,6 +85,11 @@ func TestCheck(t *testing.T) {
 			doc(1, 0, "api_lambda", segment.OriginFunction, 0, 10, creation(2, 1, 5)), doc(3, 2, "federated_handler", segment.OriginFunction, 60, 70)}, nil, nil},
 		{"hops are off for one function only", append(without(busID(23), queueID(23, "responses"), id(30)), doc(30, 23, "api_lambda", segment.OriginFunction, 200, 220)), nil, []string{
 			"missing hop at aa0000000000001e api_lambda: it received an event, and by which queue was not reported"}},
+		{"a function received an event by a queue, another from the bus itself", append(charge(), func() segment.Document {
+			d := doc(80, 0, "audit", segment.OriginFunction, 60, 70)
+			d.ParentID = busID(7)
+			return d
+		}()), nil, []string{"missing hop at aa00000000000050 audit: it received an event, and by which queue was not reported"}},
 		{"a traced call has no callee", change(1, func(d *segment.Document) {
 			d.Subsegments = append(d.Subsegments, sub(70, "www.example.com", "remote", 3, 4))
 			d.Subsegments[1].HTTP = &segment.HTTP{Request: segment.Request{Traced: true}}
@@ -100,5 +106,17 @@ func TestCheck(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestNamesAreBounded has events on many buses and one parent that is not found: the work must not be their product.
+func TestNamesAreBounded(t *testing.T) {
+	var list names
+	for i := range 1000 {
+		list.add(fmt.Sprint("bus", i%500))
+		list.add("")
+	}
+	if len(list.list) != maxNames || list.list[1] != "bus1" {
+		t.Errorf("%d names: %q", len(list.list), list.list)
 	}
 }

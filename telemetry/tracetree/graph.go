@@ -58,8 +58,8 @@ func (t *Tree) Graph() *Graph {
 	return g
 }
 
-// Add adds the requests of a tree. The edge to a segment comes from the segment that its parent is or belongs to. The edge's
-// statistics are those of the subsegment that is the parent; where the parent is a segment itself, and for roots,
+// Add adds the requests of a tree. The edge to a segment comes from the segment that its parent is or belongs to. The
+// edge's statistics are those of the subsegment that is the parent; where the parent is a segment itself, and for roots,
 // whose edge comes from [Client], nobody but the segment tells. A segment whose parent is unknown has no edge.
 func (g *Graph) Add(t *Tree) {
 	if g.nodes == nil {

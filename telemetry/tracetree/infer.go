@@ -12,8 +12,8 @@ const (
 	TypeRemote = "remote" // an inferred service that is not AWS's
 )
 
-// A Node is what the trace map draws: segments of one name and type. The type is the origin of its segments, [TypeClient],
-// [TypeRemote], or empty for a service that says nothing of itself.
+// A Node is what the trace map draws: segments of one name and type. The type is the origin of its segments,
+// [TypeClient], [TypeRemote], or empty for a service that says nothing of itself.
 type Node struct{ Name, Type string }
 
 // Client is the node of the callers, who are not traced.

@@ -2,9 +2,10 @@
 // how it went, where the time was spent, and whether anything is missing.
 //
 // [Build] takes documents as the X-Ray API or the daemon has them: in any order, with duplicates, with parents that never
-// arrived, of one trace or of several. It does no I/O and keeps no reference to what it is given. The same set of documents gives the same tree in
-// whatever order they come, and takes time that grows with their number alone (n log n: they are sorted once).
-// Hostile documents do no harm: cycles are cut, and nothing recurses along parents.
+// arrived, of one trace or of several. It does no I/O and changes nothing that it is given; spans share the lists of
+// their documents. The same set of documents gives the same tree in whatever order they come, in time that grows with
+// their number alone (n log n: they are sorted). Hostile documents do no harm: cycles are cut, and nothing recurses
+// along parents.
 //
 // # The tree
 //
@@ -16,9 +17,9 @@
 // # Inferred segments
 //
 // Most services that are called do not send segments. For each subsegment with a namespace that no segment has as its
-// parent, X-Ray makes a segment out of what the caller knew, and so does Build: see [Span.Node] for the names. Inferred segments among the
-// documents are taken as they are, until a real segment claims their place. A call that says traced is not inferred from: a real
-// segment is due, and [Tree.Check] misses it.
+// parent, X-Ray makes a segment out of what the caller knew, and so does Build; [Span.Node] says how it is named.
+// Inferred segments among the documents are taken as they are, until a real segment claims their place. A call that says
+// traced is not inferred from: a real segment is due, and [Tree.Check] misses it.
 //
 // # The graph
 //

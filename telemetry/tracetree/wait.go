@@ -23,9 +23,9 @@ type Times struct {
 func (t Times) Wait() time.Duration { return t.Queue + t.Bus }
 
 // Times of the tree, all of its traces together. The interval of a span runs from its start to its end; spans in
-// progress have none. Segments of hops, that is of buses and queues that a receiver reported, are waits; all other spans are work,
-// with the exception of inferred ones, which repeat their subsegment. Intervals are united before they are measured, so that
-// a branch that waits beside one that works makes no wait.
+// progress have none. Segments of hops, that is of buses and queues that a receiver reported, are waits; all other spans
+// are work. Intervals are united before they are measured, so that a branch that waits beside one that works makes no
+// wait, and a subsegment adds nothing to its segment.
 func (t *Tree) Times() Times {
 	const work, queue, bus, kinds = 0, 1, 2, 3
 	type edge struct {
@@ -40,7 +40,7 @@ func (t *Tree) Times() Times {
 			times.Start = s.Start
 		}
 		times.End = max(times.End, s.Start, s.End)
-		if s.Inferred || s.End <= s.Start {
+		if s.End <= s.Start {
 			continue
 		}
 		kind := work

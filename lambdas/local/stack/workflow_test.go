@@ -320,7 +320,7 @@ func TestNoOrderIsLostUnderFaults(t *testing.T) {
 	s := start(t, stack.Config{Faults: fault.Rates{Duplicate: 0.2, Kill: 0.03, PutEvents: 0.05, Throttle: 0.03, Delay: 50 * time.Millisecond}, Seed: 3})
 	s.set("RequestsQueueUrl", "VisibilityTimeout", "3")
 	s.set("ResponsesQueueUrl", "VisibilityTimeout", "3")
-	const n = 40
+	const n = 24 // three of each order in each version
 	var clients sync.WaitGroup
 	subjects := make([]accepted, n)
 	for i := range n {

@@ -1,9 +1,9 @@
 package bus
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -43,20 +43,22 @@ func (s *Service) Wire() wire.Service {
 // control makes an operation of a function that is called under the lock. Members of a request that it does not have
 // are refused, since ignoring them would be a setting without effect.
 func control[In, Out any](s *Service, f func(*In) (*Out, error)) wire.Operation {
-	return wire.JSON(func(_ context.Context, raw *json.RawMessage) (*Out, error) {
+	return func(_ context.Context, body []byte) (any, error) {
 		in := new(In)
-		dec := json.NewDecoder(bytes.NewReader(*raw))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(in); err != nil {
-			if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-				return nil, wire.Errorf("ValidationException", "%s is not supported by this event bus", name)
+		if err := wire.UnmarshalStrict(body, in); err != nil {
+			if unknown, ok := errors.AsType[*wire.UnknownMemberError](err); ok {
+				return nil, wire.Errorf("ValidationException", "%.256q is not supported by this event bus", unknown.Name)
 			}
-			return nil, wire.Errorf("SerializationException", "%v", err)
+			return nil, wire.SerializationError(err)
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return f(in)
-	})
+		out, err := f(in)
+		if err != nil {
+			return nil, err // not a typed nil
+		}
+		return out, nil
+	}
 }
 
 type empty struct{}

@@ -405,9 +405,7 @@ func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	if err != nil {
 		return err
 	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
+	if err := wire.UnmarshalStrict(body, v); err != nil {
 		return wire.Errorf("InvalidParameterValueException", "the local Lambda cannot take this request: %v", err)
 	}
 	return nil

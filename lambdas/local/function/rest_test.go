@@ -158,7 +158,7 @@ func TestSDKErrors(t *testing.T) {
 		{"a setting that has no effect here", func(ctx context.Context) error {
 			_, err := c.UpdateFunctionConfiguration(ctx, &lambda.UpdateFunctionConfigurationInput{FunctionName: name, Role: aws.String("r")})
 			return err
-		}, "InvalidParameterValueException", `unknown field "Role"`},
+		}, "InvalidParameterValueException", `"Role" is not known here`},
 		{"a timeout of no length", func(ctx context.Context) error {
 			_, err := c.UpdateFunctionConfiguration(ctx, &lambda.UpdateFunctionConfigurationInput{FunctionName: name, Timeout: aws.Int32(0)})
 			return err

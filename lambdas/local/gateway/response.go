@@ -6,10 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
+
+	"example.com/arvo/lambdas/local/wire"
 )
 
 // answer is the output of a Lambda proxy integration. Any other member makes it malformed.
@@ -54,13 +55,8 @@ func parseAnswer(payload []byte) (answer, error) {
 	if trimmed := bytes.TrimSpace(payload); len(trimmed) == 0 || trimmed[0] != '{' {
 		return a, errors.New("malformed Lambda proxy response: not a JSON object")
 	}
-	dec := json.NewDecoder(bytes.NewReader(payload))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&a); err != nil {
+	if err := wire.UnmarshalStrict(payload, &a); err != nil {
 		return a, fmt.Errorf("malformed Lambda proxy response: %w", err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return a, errors.New("malformed Lambda proxy response: something follows the object")
 	}
 	if a.StatusCode == nil {
 		ok := http.StatusOK // as AWS does

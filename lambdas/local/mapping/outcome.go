@@ -3,6 +3,8 @@ package mapping
 import (
 	"bytes"
 	"encoding/json"
+
+	"example.com/arvo/lambdas/local/wire"
 )
 
 // failures reads what a function says of its batch with ReportBatchItemFailures:
@@ -20,7 +22,7 @@ func failures(answer []byte, batch []record) (ids map[string]bool, ok bool) {
 	var response *struct {
 		Failures []map[string]json.RawMessage `json:"batchItemFailures"`
 	}
-	if err := json.Unmarshal(answer, &response); err != nil {
+	if err := wire.Unmarshal(answer, &response); err != nil {
 		return nil, false
 	}
 	if response == nil {

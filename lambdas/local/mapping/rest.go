@@ -1,18 +1,14 @@
 package mapping
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"example.com/arvo/lambdas/local/wire"
@@ -198,13 +194,8 @@ func (s *Service) update(w http.ResponseWriter, r *http.Request) (int, any, erro
 		return 0, nil, err
 	}
 	var u change
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&u); err != nil {
+	if err := wire.UnmarshalStrict(body, &u); err != nil {
 		return 0, nil, updateError(err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return 0, nil, updateError(errors.New("more than one JSON value"))
 	}
 	c, err := s.apply(m, u)
 	if err != nil {
@@ -215,8 +206,8 @@ func (s *Service) update(w http.ResponseWriter, r *http.Request) (int, any, erro
 
 // updateError tells settings that exist on AWS but not here from those that exist nowhere.
 func updateError(err error) error {
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return invalid("%s cannot be updated here; Enabled, BatchSize, MaximumBatchingWindowInSeconds, ScalingConfig, FilterCriteria and FunctionResponseTypes can", name)
+	if unknown, ok := errors.AsType[*wire.UnknownMemberError](err); ok {
+		return invalid("%.256q cannot be updated here; Enabled, BatchSize, MaximumBatchingWindowInSeconds, ScalingConfig, FilterCriteria and FunctionResponseTypes can", unknown.Name)
 	}
 	return &wire.Error{Code: "InvalidRequestContentException", Message: "Could not parse request body into json: " + err.Error(), Status: http.StatusBadRequest}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/arvo/lambdas/jsontext"
+	"example.com/arvo/lambdas/local/wire"
 )
 
 // A Config describes a queue. The zero value of every field but Name means AWS's default.
@@ -228,7 +229,7 @@ func parseDeadLetter(text string) (*DeadLetter, error) {
 	bad := func(format string, args ...any) error {
 		return invalidParameter("Value %s for parameter RedrivePolicy is invalid. Reason: %s", clip(text), fmt.Sprintf(format, args...))
 	}
-	if err := json.Unmarshal([]byte(text), &policy); err != nil {
+	if err := wire.Unmarshal([]byte(text), &policy); err != nil {
 		return nil, bad("Redrive policy is not a valid JSON map.")
 	}
 	if policy == (struct {
@@ -310,7 +311,7 @@ func parseRedriveAllow(text string) (*RedriveAllow, error) {
 		Permission string   `json:"redrivePermission"`
 		Sources    []string `json:"sourceQueueArns"`
 	}
-	if err := json.Unmarshal([]byte(text), &policy); err != nil {
+	if err := wire.Unmarshal([]byte(text), &policy); err != nil {
 		return nil, invalidParameter("Value %s for parameter RedriveAllowPolicy is invalid. Reason: Amazon SQS can't create the redrive allow policy, as it's not in JSON format.", clip(text))
 	}
 	return &RedriveAllow{Permission: policy.Permission, SourceARNs: policy.Sources}, nil

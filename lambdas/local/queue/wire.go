@@ -38,7 +38,7 @@ func (s *Service) Wire() wire.Service {
 			"ListQueueTags":                wire.JSON(s.listQueueTags),
 			"ListQueues":                   wire.JSON(s.listQueues),
 			"PurgeQueue":                   wire.JSON(s.purgeQueue),
-			"ReceiveMessage":               rawJSON(s.receiveMessage),
+			"ReceiveMessage":               wire.JSON(s.receiveMessage),
 			"SendMessage":                  wire.JSON(s.sendMessage),
 			"SendMessageBatch":             wire.JSON(s.sendMessageBatch),
 			"SetQueueAttributes":           wire.JSON(s.setQueueAttributes),
@@ -46,18 +46,6 @@ func (s *Service) Wire() wire.Service {
 			"TagQueue":                     wire.JSON(s.tagQueue),
 			"UntagQueue":                   wire.JSON(s.untagQueue),
 		},
-	}
-}
-
-// rawJSON is wire.JSON for an operation that writes its answer itself.
-func rawJSON[In any](f func(context.Context, *In) (wire.Raw, error)) wire.Operation {
-	return func(ctx context.Context, body []byte) (any, error) {
-		var answer wire.Raw
-		_, err := wire.JSON(func(ctx context.Context, in *In) (_ *nothing, err error) {
-			answer, err = f(ctx, in)
-			return nil, err
-		})(ctx, body)
-		return answer, err
 	}
 }
 

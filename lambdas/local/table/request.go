@@ -1,7 +1,6 @@
 package table
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"strconv"
@@ -11,26 +10,6 @@ import (
 	"example.com/arvo/lambdas/local/table/expression"
 	"example.com/arvo/lambdas/local/wire"
 )
-
-// operation makes a [wire.Operation] of a function on a request's shape. Members that the shape does not have are ignored,
-// as AWS does.
-func operation[In any](f func(context.Context, *In) (wire.Raw, error)) wire.Operation {
-	return func(ctx context.Context, body []byte) (any, error) {
-		in := new(In)
-		if err := json.Unmarshal(body, in); err != nil {
-			var typ *json.UnmarshalTypeError
-			if errors.As(err, &typ) {
-				return nil, wire.Errorf("SerializationException", "%s: expected %s, found %s", typ.Field, typ.Type.Kind(), typ.Value)
-			}
-			return nil, wire.Errorf("SerializationException", "the request body is not valid JSON: %v", err)
-		}
-		out, err := f(ctx, in)
-		if err != nil {
-			return nil, err // not a typed nil
-		}
-		return out, nil
-	}
-}
 
 // given reports whether a member of the request is there and not null.
 func given(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] != 'n' }

@@ -13,7 +13,8 @@
 //
 // # Promises
 //
-// A request body is read whole and at most [MaxBody] bytes long. JSON deeper than encoding/json allows, unknown
+// A request body is read whole and at most [MaxBody] bytes long. Names of members are told apart by their case, as on AWS
+// and not by encoding/json (see [Unmarshal]). JSON deeper than encoding/json allows, unknown
 // operations and bodies that are no JSON get the error codes that AWS gives. A panic in an operation becomes
 // InternalFailure, with its stack in the log, and the process goes on. Every answer carries x-amzn-RequestId.
 //
@@ -59,23 +60,24 @@ func TraceHeader(ctx context.Context) string {
 	return header
 }
 
-// JSON makes an [Operation] of a typed function. Members of the request that In does not have are ignored, as AWS
-// does; a member of the wrong type is a SerializationException.
-func JSON[In, Out any](f func(context.Context, *In) (*Out, error)) Operation {
+// JSON makes an [Operation] of a typed function. The request is read by [Unmarshal]: members that In does not have are
+// ignored, as AWS does. A member of the wrong type is a SerializationException. Out may be [Raw], or a pointer.
+func JSON[In, Out any](f func(context.Context, *In) (Out, error)) Operation {
 	return func(ctx context.Context, body []byte) (any, error) {
 		in := new(In)
-		if err := json.Unmarshal(body, in); err != nil {
-			return nil, serializationError(err)
+		if err := Unmarshal(body, in); err != nil {
+			return nil, SerializationError(err)
 		}
 		out, err := f(ctx, in)
 		if err != nil {
-			return nil, err
+			return nil, err // not a typed nil
 		}
 		return out, nil
 	}
 }
 
-func serializationError(err error) *Error {
+// SerializationError is what AWS JSON services answer to a request that [Unmarshal] cannot read.
+func SerializationError(err error) *Error {
 	var typ *json.UnmarshalTypeError
 	if errors.As(err, &typ) {
 		return Errorf("SerializationException", "%s: expected %s, found %s", typ.Field, typ.Type.Kind(), typ.Value)

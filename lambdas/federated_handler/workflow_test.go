@@ -305,7 +305,7 @@ func TestATickPassesByWhatCannotTimeOut(t *testing.T) {
 	now := time.Now()
 	d := deployOn(t, storetest.Open(t, storetest.WorkflowTable), nil, func() time.Time { return now })
 	err := d.workflows.Commit(t.Context(), "no subject of an orchestration", arvo.Workflow{
-		Revision: 1, Status: arvo.StatusActive, InitID: "e1", Awaited: []arvo.Awaited{{ID: "c1", Type: "com.payment.charge", Due: now}},
+		Revision: 1, Status: arvo.StatusActive, InitID: "e1", Awaited: []arvo.Awaited{{ID: "c1", Type: "com.payment.charge", Due: now.Add(-time.Second)}},
 	}, arvo.Record{Revision: 1, Input: charge(t, "e1")})
 	if err != nil {
 		t.Fatal(err)

@@ -68,7 +68,7 @@ func (w *Workflows) Overdue(ctx context.Context, now time.Time, handle func(ctx 
 // overdueIn goes through one shard. Of many faults it returns the first: they tend to be alike.
 func (w *Workflows) overdueIn(ctx context.Context, shard string, now time.Time, handle func(context.Context, string, arvo.Workflow) error, late func() bool) (fault error) {
 	in := &dynamodb.QueryInput{
-		TableName: &w.table, IndexName: aws.String(dueIndex), Limit: aws.Int32(50),
+		TableName: &w.table, IndexName: aws.String(dueIndex), Limit: aws.Int32(20),
 		KeyConditionExpression:    aws.String("dueShard = :shard AND dueAt <= :now"),
 		ExpressionAttributeValues: item{":shard": text(shard), ":now": number(now.UnixMilli())},
 	}
@@ -120,8 +120,8 @@ func (w *Workflows) postpone(ctx context.Context, subject string, state item, no
 	until := now.Add(min(max(now.Sub(since), minPostponed), maxPostponed))
 	_, err := w.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &w.table, Key: item{"pk": text(subject), "sk": text(stateKey)},
-		UpdateExpression: aws.String("SET dueAt = :until"), ConditionExpression: aws.String("rev = :rev AND dueAt = :due"),
-		ExpressionAttributeValues: item{":until": number(until.UnixMilli()), ":rev": state["rev"], ":due": state["dueAt"]},
+		UpdateExpression: aws.String("SET dueAt = :until"), ConditionExpression: aws.String("rev = :rev"),
+		ExpressionAttributeValues: item{":until": number(until.UnixMilli()), ":rev": state["rev"]},
 	})
 	var moved *types.ConditionalCheckFailedException
 	if errors.As(err, &moved) || collided(err) {

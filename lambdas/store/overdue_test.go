@@ -105,6 +105,22 @@ func TestAnOverdueWorkflowIsPostponed(t *testing.T) {
 	}
 }
 
+func TestAWorkflowThatMovesOnIsNotPostponed(t *testing.T) {
+	workflows, _ := openWorkflows(t)
+	now := time.Now().Truncate(time.Millisecond)
+	begin(t, workflows, subject, now)
+	err := workflows.Overdue(t.Context(), now, func(context.Context, string, arvo.Workflow) error {
+		w, r := aStep(t, 2, now.Add(time.Second))
+		return workflows.Commit(t.Context(), subject, w, r)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := overdue(t, workflows, now.Add(time.Second)); len(got) != 1 {
+		t.Error("its new deadline is lost")
+	}
+}
+
 func TestTicksAtOnceAreHarmless(t *testing.T) {
 	workflows, _ := openWorkflows(t)
 	now := time.Now()

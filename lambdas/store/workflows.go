@@ -25,8 +25,7 @@ import (
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
 const (
 	maxItem        = 400 << 10
-	maxTransaction = 4 << 20
-	maxActions     = 100
+	maxTransaction = 4 << 20 // and 100 items, which half as many bytes cannot fill
 )
 
 // Workflows is an [arvo.Memory]. It may be used by many goroutines.
@@ -43,15 +42,14 @@ func NewWorkflows(client API, table string, now func() time.Time) *Workflows {
 	return &Workflows{client: client, table: table, now: now}
 }
 
-// A TooLargeError says that a step cannot be kept, now or ever: of What there are Size bytes (or, of writes, so many),
-// and DynamoDB takes Limit.
+// A TooLargeError says that a step cannot be kept, now or ever: What has Size bytes, and DynamoDB takes Limit.
 type TooLargeError struct {
 	What        string
 	Size, Limit int
 }
 
 func (e *TooLargeError) Error() string {
-	return fmt.Sprintf("store: %s: %d is over DynamoDB's limit of %d", e.What, e.Size, e.Limit)
+	return fmt.Sprintf("store: %s has %d bytes, over DynamoDB's limit of %d", e.What, e.Size, e.Limit)
 }
 
 // Recall implements [arvo.Memory]. It reads STATE, and IN only if STATE says that the input may have been taken: an input
@@ -144,17 +142,18 @@ func (w *Workflows) writes(subject string, workflow arvo.Workflow, r arvo.Record
 	}
 	items := []item{in}
 	var produced []types.AttributeValue // of the last item
-	room := maxItem - sizeOf(in) - perList - sizeOf(item{"more": number(maxActions)})
+	const list = len("produced") + perList
+	room := maxItem - sizeOf(in) - sizeOf(item{"more": number(0)}) - list
 	for _, ev := range r.Produced {
 		s, err := eventText(ev, subject)
 		if err != nil {
 			return nil, err
 		}
 		need := len(s) + perElement
-		if need > room && len(items) < maxActions {
+		if need > room {
 			items[len(items)-1]["produced"] = &types.AttributeValueMemberL{Value: produced}
 			out := item{"pk": text(subject), "sk": text(outputKey(r.Revision, len(items))), "expiresAt": expires}
-			items, produced, room = append(items, out), nil, maxItem-sizeOf(out)-perList
+			items, produced, room = append(items, out), nil, maxItem-sizeOf(out)-list
 		}
 		if need > room {
 			return nil, &TooLargeError{"the event " + ev.ID + " that a step sends", len(s), maxItem}
@@ -176,9 +175,6 @@ func (w *Workflows) writes(subject string, workflow arvo.Workflow, r arvo.Record
 			TableName: &w.table, Item: it, ConditionExpression: aws.String("attribute_not_exists(pk)"),
 		}})
 		total += sizeOf(it)
-	}
-	if len(actions) > maxActions {
-		return nil, &TooLargeError{"the writes that keep a step", len(actions), maxActions}
 	}
 	if total > maxTransaction {
 		return nil, &TooLargeError{"a step with all that it sends", total, maxTransaction}
@@ -322,7 +318,7 @@ const (
 // stands for both: no source is empty, so no other key begins with IN##.
 func inputKey(k arvo.Key) string {
 	key := inputPrefix + k.Source + "#" + k.ID
-	if k.Source != "" && !strings.Contains(k.Source, "#") && len(key) <= maxSortKey {
+	if !strings.Contains(k.Source, "#") && len(key) <= maxSortKey {
 		return key
 	}
 	sum := sumOf(k)

@@ -367,6 +367,33 @@ func TestALargeStepIsDivided(t *testing.T) {
 	})
 }
 
+// Wherever the limit of an item falls, DynamoDB takes what was divided.
+func TestAStepFillsItsItemsToTheBrim(t *testing.T) {
+	t.Parallel()
+	workflows, client := openWorkflows(t)
+	var divided []bool
+	for more := range 26 {
+		w, r := aStep(t, 1, time.Time{})
+		r.Input.Data = json.RawMessage(`{"pad":"` + strings.Repeat("x", 200<<10) + `"}`)
+		r.Produced = []arvo.Event{anEvent(t, "out", `{"pad":"`+strings.Repeat("x", 200<<10-1316+more)+`"}`)}
+		name := fmt.Sprintf("brim-%02d", more)
+		r.Input.Subject, r.Produced[0].Subject = name, name
+		if err := workflows.Commit(t.Context(), name, w, r); err != nil {
+			t.Fatal(more, err)
+		}
+		out, err := client.Client.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: aws.String(storetest.WorkflowTable), Key: map[string]types.AttributeValue{
+			"pk": &types.AttributeValueMemberS{Value: name}, "sk": &types.AttributeValueMemberS{Value: "OUT#1#01"},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		divided = append(divided, out.Item != nil)
+	}
+	if divided[0] || !divided[25] {
+		t.Errorf("the limit is not among what was tried: %v", divided)
+	}
+}
+
 func TestWhatIsTooLargeIsRefusedBeforeItIsSent(t *testing.T) {
 	pad := func(n int) string { return `{"pad":"` + strings.Repeat("x", n) + `"}` }
 	for _, c := range []struct {

@@ -188,13 +188,15 @@ func parsePlace(token string) (place, error) {
 }
 
 type filterLogEventsIn struct {
-	LogGroupName, LogGroupIdentifier string
-	LogStreamNames                   []string
-	LogStreamNamePrefix              string
-	StartTime, EndTime               *int64
-	FilterPattern                    string
-	NextToken                        string
-	Limit                            *int
+	LogGroupName        string   `json:"logGroupName"`
+	LogGroupIdentifier  string   `json:"logGroupIdentifier"`
+	LogStreamNames      []string `json:"logStreamNames"`
+	LogStreamNamePrefix string   `json:"logStreamNamePrefix"`
+	StartTime           *int64   `json:"startTime"`
+	EndTime             *int64   `json:"endTime"`
+	FilterPattern       string   `json:"filterPattern"`
+	NextToken           string   `json:"nextToken"`
+	Limit               *int     `json:"limit"`
 }
 
 type filterLogEventsOut struct {
@@ -287,12 +289,14 @@ func eventID(l function.Line, i int) string {
 }
 
 type getLogEventsIn struct {
-	LogGroupName, LogGroupIdentifier string
-	LogStreamName                    string
-	StartTime, EndTime               *int64
-	NextToken                        string
-	Limit                            *int
-	StartFromHead                    bool
+	LogGroupName       string `json:"logGroupName"`
+	LogGroupIdentifier string `json:"logGroupIdentifier"`
+	LogStreamName      string `json:"logStreamName"`
+	StartTime          *int64 `json:"startTime"`
+	EndTime            *int64 `json:"endTime"`
+	NextToken          string `json:"nextToken"`
+	Limit              *int   `json:"limit"`
+	StartFromHead      bool   `json:"startFromHead"`
 }
 
 type getLogEventsOut struct {
@@ -366,11 +370,12 @@ func page(n, limit int, size func(i int) int) int {
 }
 
 type describeLogGroupsIn struct {
-	LogGroupNamePrefix, LogGroupNamePattern string
-	LogGroupIdentifiers                     []string
-	LogGroupClass                           string
-	NextToken                               string
-	Limit                                   *int
+	LogGroupNamePrefix  string   `json:"logGroupNamePrefix"`
+	LogGroupNamePattern string   `json:"logGroupNamePattern"`
+	LogGroupIdentifiers []string `json:"logGroupIdentifiers"`
+	LogGroupClass       string   `json:"logGroupClass"`
+	NextToken           string   `json:"nextToken"`
+	Limit               *int     `json:"limit"`
 }
 
 type describeLogGroupsOut struct {
@@ -427,12 +432,13 @@ func (a *API) describeLogGroups(_ context.Context, in *describeLogGroupsIn) (*de
 }
 
 type describeLogStreamsIn struct {
-	LogGroupName, LogGroupIdentifier string
-	LogStreamNamePrefix              string
-	OrderBy                          string
-	Descending                       bool
-	NextToken                        string
-	Limit                            *int
+	LogGroupName        string `json:"logGroupName"`
+	LogGroupIdentifier  string `json:"logGroupIdentifier"`
+	LogStreamNamePrefix string `json:"logStreamNamePrefix"`
+	OrderBy             string `json:"orderBy"`
+	Descending          bool   `json:"descending"`
+	NextToken           string `json:"nextToken"`
+	Limit               *int   `json:"limit"`
 }
 
 type describeLogStreamsOut struct {

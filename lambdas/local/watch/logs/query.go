@@ -35,13 +35,14 @@ type query struct {
 }
 
 type startQueryIn struct {
-	QueryLanguage       string
-	LogGroupName        string
-	LogGroupNames       []string
-	LogGroupIdentifiers []string
-	StartTime, EndTime  *int64
-	QueryString         string
-	Limit               *int
+	QueryLanguage       string   `json:"queryLanguage"`
+	LogGroupName        string   `json:"logGroupName"`
+	LogGroupNames       []string `json:"logGroupNames"`
+	LogGroupIdentifiers []string `json:"logGroupIdentifiers"`
+	StartTime           *int64   `json:"startTime"`
+	EndTime             *int64   `json:"endTime"`
+	QueryString         string   `json:"queryString"`
+	Limit               *int     `json:"limit"`
 }
 
 type startQueryOut struct {
@@ -185,9 +186,9 @@ func (a *API) query(id string) (*query, error) {
 }
 
 type queryID struct {
-	QueryID   string
-	NextToken string
-	MaxItems  *int
+	QueryID   string `json:"queryId"`
+	NextToken string `json:"nextToken"`
+	MaxItems  *int   `json:"maxItems"`
 }
 
 type getQueryResultsOut struct {

@@ -307,7 +307,7 @@ func (a *attempt) answer(d Draft, data json.RawMessage, index string, domains []
 
 // awaiting is what the workflow awaits after the step.
 func (a *attempt) awaiting() []Awaited {
-	awaited := slices.Clip(a.awaited)
+	awaited := a.awaited
 	for i, w := range a.awaits {
 		if w.uri == "" {
 			continue

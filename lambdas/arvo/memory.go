@@ -14,6 +14,7 @@ import (
 //   - What Recall returns is at least as new as every Commit that had returned when it was called.
 //   - Events come back as they were, to the byte of their JSON. A State may come back with other white space and escapes.
 //     Times come back at least to the millisecond.
+//   - What is handed to it, and what it returns, is the caller's to change.
 //
 // arvotest.TestMemory checks them. A Memory is safe for concurrent use. Its errors need not be violations: a Resumable
 // makes them so.

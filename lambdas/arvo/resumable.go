@@ -321,7 +321,7 @@ func (r *Resumable) take(ctx context.Context, in *Event, subject *Subject) (even
 		return nil, false, memoryFailed(ReadFailed, err)
 	}
 	if record != nil {
-		return slices.Clone(record.Produced), false, nil
+		return record.Produced, false, nil
 	}
 	init := in.Type == r.Source()
 	switch {
@@ -341,7 +341,7 @@ func (r *Resumable) take(ctx context.Context, in *Event, subject *Subject) (even
 		return nil, false, err
 	}
 	err = r.memory.Commit(ctx, in.Subject, *next, *record)
-	if errors.Is(err, ErrTooLarge) && next.Status != StatusFailed {
+	if errors.Is(err, ErrTooLarge) {
 		if next, record, err = a.fail(ctx, &stepTooLarge{err}); err != nil {
 			return nil, false, err
 		}
@@ -353,7 +353,7 @@ func (r *Resumable) take(ctx context.Context, in *Event, subject *Subject) (even
 	case err != nil:
 		return nil, false, memoryFailed(WriteFailed, err)
 	}
-	return slices.Clone(record.Produced), false, nil // the memory's are its own
+	return record.Produced, false, nil
 }
 
 // stepTooLarge is the failure of a workflow that its memory cannot keep.
@@ -419,9 +419,9 @@ func (r *Resumable) prepare(in *Event, subject *Subject, w *Workflow, init, time
 	a.awaited, a.timedOut = w.Awaited, w.TimedOut
 	if i := awaitedBy(w.Awaited, in.ParentID); i >= 0 && w.Awaited[i].URI == speaker.contract.URI() && !speaker.contract.IsProgress(in.Type) {
 		if timeout {
-			a.timedOut = append(slices.Clip(w.TimedOut), w.Awaited[i].ID)
+			a.timedOut = append(w.TimedOut, w.Awaited[i].ID)
 		}
-		a.awaited = slices.Delete(slices.Clone(w.Awaited), i, i+1)
+		a.awaited = slices.Delete(w.Awaited, i, i+1)
 	}
 	a.open = len(a.awaited)
 	return a, nil
@@ -463,7 +463,8 @@ func parentOf(data json.RawMessage) (string, error) {
 	return parent, nil
 }
 
-// parentSubject reads the member ParentSubject of data, an object. ok is false when there is none; null is "".
+// parentSubject reads the member ParentSubject of data, an object. ok is false when there is none; null is "". (That there
+// are two is for the schema to say.)
 func parentSubject(data json.RawMessage) (subject string, ok bool, err error) {
 	m, err := jsontext.OpenObject(data, jsontext.Space(data, 0), 0)
 	for err == nil && m.Next() {
@@ -475,8 +476,6 @@ func parentSubject(data json.RawMessage) (subject string, ok bool, err error) {
 			continue
 		}
 		switch kind := jsontext.KindAt(data, m.Value); {
-		case ok:
-			err = errors.New("appears twice")
 		case kind == jsontext.String:
 			subject, err = jsontext.Unquote(data[m.Value:m.End])
 		case kind != jsontext.Null:

@@ -144,7 +144,7 @@ func complete(d *Draft, data json.RawMessage, dataErr error) (Event, error) {
 		e.To = e.Type
 	}
 	kinds := e.kinds()
-	c := checker{event: &e, kinds: &kinds, dataErr: dataErr}
+	c := checker{event: &e, kinds: &kinds, noData: reason(dataErr)}
 	if err := c.check(); err != nil {
 		return Event{}, err
 	}

@@ -142,9 +142,17 @@ func (e Event) Validate() error {
 	kinds := e.kinds()
 	c := checker{event: &e, kinds: &kinds}
 	if kinds[attrData] == jsontext.Object {
-		c.dataErr = jsontext.Valid(e.Data)
+		c.noData = reason(jsontext.Valid(e.Data))
 	}
 	return c.check()
+}
+
+// reason is what err says, "" for nil.
+func reason(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 // kinds is how the event would be written: "" is null where null may be.
@@ -176,11 +184,14 @@ func (e *Event) kinds() (kinds [attributes]jsontext.Kind) {
 // A checker holds an event against the rules. kinds tells how each attribute was written, Invalid if it was not: the
 // struct alone cannot tell a missing attribute from null or from "".
 type checker struct {
-	event   *Event
-	kinds   *[attributes]jsontext.Kind
-	strict  bool  // nullable attributes must be present
-	dataErr error // why data cannot be serialised
-	issues  []Issue
+	event  *Event
+	kinds  *[attributes]jsontext.Kind
+	strict bool   // nullable attributes must be present
+	noData string // why data cannot be serialised, "" if it can
+
+	// issues is nil for none. It points to the list and is not the list itself, and noData is no error: what escapes from
+	// here would take what the other fields point to along, two allocations for every event that is right.
+	issues *[]Issue
 }
 
 func (c *checker) check() error {
@@ -199,15 +210,22 @@ func (c *checker) check() error {
 		case 5:
 			c.destination()
 		}
-		if len(c.issues) > 0 {
-			return &ValidationError{What: "invalid event", Issues: c.issues}
+		if c.issues != nil {
+			return &ValidationError{What: "invalid event", Issues: *c.issues}
 		}
 	}
 	return nil
 }
 
 func (c *checker) add(a attribute, code, message string) {
-	c.issues = append(c.issues, Issue{Path: []string{attributeNames[a]}, Code: code, Message: message})
+	c.report(Issue{Path: []string{attributeNames[a]}, Code: code, Message: message})
+}
+
+func (c *checker) report(i Issue) {
+	if c.issues == nil {
+		c.issues = new([]Issue)
+	}
+	*c.issues = append(*c.issues, i)
 }
 
 // is checks presence and type. It is true when there is a value of the type to hold against further rules.
@@ -266,8 +284,8 @@ func (c *checker) core() {
 func (c *checker) data() {
 	issue := Issue{Path: []string{}, Code: CodeInvalidType}
 	switch got := c.kinds[attrData]; {
-	case c.dataErr != nil:
-		issue.Code, issue.Message = CodeCustom, "data must be a JSON object: "+c.dataErr.Error()
+	case c.noData != "":
+		issue.Code, issue.Message = CodeCustom, "data must be a JSON object: "+c.noData
 	case got == jsontext.Object:
 		return
 	case got == jsontext.Invalid:
@@ -275,7 +293,7 @@ func (c *checker) data() {
 	default:
 		issue.Message = "Expected object, received " + got.String()
 	}
-	c.issues = append(c.issues, issue)
+	c.report(issue)
 }
 
 func (c *checker) arvo() {
@@ -302,16 +320,16 @@ func (c *checker) otel() {
 func (c *checker) extensions() {
 	xs := c.event.Extensions
 	if len(xs) > maxExtensions {
-		c.issues = append(c.issues, Issue{Path: []string{}, Code: CodeTooBig, Message: "more than 64 custom extensions"})
+		c.report(Issue{Path: []string{}, Code: CodeTooBig, Message: "more than 64 custom extensions"})
 		return
 	}
 	for n, x := range xs {
 		if code, message := extensionIssue(x); code != "" {
-			c.issues = append(c.issues, Issue{Path: []string{x.Name}, Code: code, Message: message})
+			c.report(Issue{Path: []string{x.Name}, Code: code, Message: message})
 		}
 		for _, y := range xs[:n] {
 			if x.Name == y.Name {
-				c.issues = append(c.issues, Issue{Path: []string{x.Name}, Code: CodeCustom, Message: "appears twice"})
+				c.report(Issue{Path: []string{x.Name}, Code: CodeCustom, Message: "appears twice"})
 				break
 			}
 		}

@@ -328,7 +328,7 @@ func TestALargeStepIsDivided(t *testing.T) {
 	big := func(id string) arvo.Event { return anEvent(t, id, `{"pad":"`+strings.Repeat("x", 250<<10)+`"}`) }
 	w1, r1 := aStep(t, 1, time.Time{})
 	r1.Input, r1.Produced = big("in"), nil
-	for i := range 14 { // 3.5 MB
+	for i := range 6 { // 1.5 MB
 		r1.Produced = append(r1.Produced, big(fmt.Sprint("out-", i)), anEvent(t, fmt.Sprint("small-", i), chargeData))
 	}
 	commit(t, workflows, w1, r1)
@@ -356,12 +356,12 @@ func TestALargeStepIsDivided(t *testing.T) {
 
 	t.Run("a record that has lost a part is not passed off as whole", func(t *testing.T) {
 		_, err := client.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: aws.String(storetest.WorkflowTable), Key: map[string]types.AttributeValue{
-			"pk": &types.AttributeValueMemberS{Value: subject}, "sk": &types.AttributeValueMemberS{Value: "OUT#1#05"},
+			"pk": &types.AttributeValueMemberS{Value: subject}, "sk": &types.AttributeValueMemberS{Value: "OUT#1#03"},
 		}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := workflows.Recall(t.Context(), subject, r1.Input.Key()); err == nil || !strings.Contains(err.Error(), "of 14 items") {
+		if _, _, err := workflows.Recall(t.Context(), subject, r1.Input.Key()); err == nil || !strings.Contains(err.Error(), "of 6 items") {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -372,10 +372,10 @@ func TestAStepFillsItsItemsToTheBrim(t *testing.T) {
 	t.Parallel()
 	workflows, client := openWorkflows(t)
 	var divided []bool
-	for more := range 26 {
+	for more := range 10 {
 		w, r := aStep(t, 1, time.Time{})
 		r.Input.Data = json.RawMessage(`{"pad":"` + strings.Repeat("x", 200<<10) + `"}`)
-		r.Produced = []arvo.Event{anEvent(t, "out", `{"pad":"`+strings.Repeat("x", 200<<10-1316+more)+`"}`)}
+		r.Produced = []arvo.Event{anEvent(t, "out", `{"pad":"`+strings.Repeat("x", 200<<10-1310+more)+`"}`)}
 		name := fmt.Sprintf("brim-%02d", more)
 		r.Input.Subject, r.Produced[0].Subject = name, name
 		if err := workflows.Commit(t.Context(), name, w, r); err != nil {
@@ -389,7 +389,7 @@ func TestAStepFillsItsItemsToTheBrim(t *testing.T) {
 		}
 		divided = append(divided, out.Item != nil)
 	}
-	if divided[0] || !divided[25] {
+	if divided[0] || !divided[9] {
 		t.Errorf("the limit is not among what was tried: %v", divided)
 	}
 }

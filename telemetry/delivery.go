@@ -1,0 +1,200 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"example.com/arvo/lambdas/arvo"
+	"example.com/arvo/lambdas/broker"
+	"example.com/arvo/telemetry/segment"
+)
+
+// A message is a delivery that is being handled.
+type message struct {
+	span       trace.Span // of the consumer; does not record when nothing is sampled
+	tracestate string     // of the event
+
+	// What a Handler says of the call.
+	handler bool
+	handled time.Duration
+	outcome string
+}
+
+// Delivery decorates the handling of a message. In the trace of the event it reports how the event came here, the bus and
+// the queue, and the message as a segment of the function. Whether anything is reported is up to the event's traceparent.
+func (t *Telemetry) Delivery(next func(context.Context, broker.Delivery) error) func(context.Context, broker.Delivery) error {
+	return func(ctx context.Context, d broker.Delivery) (err error) {
+		begun := time.Now()
+		outer := scopeOf(ctx)
+		s := &scope{message: &message{tracestate: clip(d.Event.Tracestate, 4*maxTracestate)}, subject: d.Event.Subject, eventID: d.Event.ID}
+		if outer != nil {
+			s.invocation, s.root = outer.invocation, outer.root // the latter if the event has no trace of its own
+		}
+		creation, traced := parseTraceparent(d.Event.Traceparent)
+		if !traced {
+			creation, traced = parseTraceHeader(d.TraceHeader)
+		}
+		queue := ""
+		if s.invocation != nil {
+			queue = s.invocation.queue
+		}
+		parent := ctx
+		if traced {
+			s.root = nil
+			parent = trace.ContextWithSpanContext(ctx, creation)
+			if t.records(creation) {
+				if t.hops && queue != "" && t.bus != "" {
+					parent = t.crossed(parent, s, creation, d)
+				}
+				s.root = &root{shape: shapeSegment, invocation: s.invocation, anchor: creation.SpanID()}
+			}
+		}
+		span := trace.SpanFromContext(parent)
+		ctx = context.WithValue(parent, scopeKey{}, s)
+		if sc := span.SpanContext(); !sc.IsValid() || t.records(sc) {
+			ctx, span = t.consume(ctx, s, d, queue)
+		} else {
+			span = noSpan
+		}
+		s.message.span = span
+		defer func() {
+			outcome, p := outcomeOf(err), recover()
+			if p != nil {
+				outcome = outcomeFailed
+				failWith(span, failureFault, fmt.Sprintf("%T", p), panicText(p))
+			}
+			if err != nil {
+				failWith(span, blame(err), errorType(err), err.Error())
+			}
+			span.SetAttributes(keyOutcome.String(outcome))
+			span.End()
+			t.metrics.message(s, d, queue, outcome, begun)
+			if p != nil {
+				panic(p)
+			}
+		}()
+		return next(ctx, d)
+	}
+}
+
+// consume starts the span of a message.
+func (t *Telemetry) consume(ctx context.Context, s *scope, d broker.Delivery, queue string) (context.Context, trace.Span) {
+	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer)}
+	if inv := s.invocation; inv != nil && inv.span.IsSampled() {
+		options = append(options, trace.WithLinks(trace.Link{SpanContext: inv.span}))
+	}
+	name := "process"
+	if queue != "" {
+		name += " " + queue
+	}
+	ctx, span := t.tracer.Start(ctx, name, options...)
+	if span.IsRecording() {
+		span.SetAttributes(
+			semconv.MessagingSystemAWSSQS, semconv.MessagingOperationTypeProcess, semconv.MessagingOperationName("process"),
+			semconv.MessagingDestinationName(queue), semconv.MessagingMessageID(clip(d.MessageID, maxText)),
+			semconv.CloudEventsEventSubject(clip(d.Event.Subject, segment.MaxAnnotationValue)), semconv.CloudEventsEventType(clip(d.Event.Type, maxText)),
+			semconv.CloudEventsEventID(clip(d.Event.ID, maxText)), semconv.CloudEventsEventSource(clip(d.Event.Source, maxText)),
+			keyReceives.Int(d.Receives), keyEnvelopeID.String(clip(d.ID, maxText)),
+		)
+	}
+	if inv := s.invocation; inv != nil && span.IsRecording() {
+		inv.link(ctx, span.SpanContext())
+	}
+	return ctx, span
+}
+
+// link points from the invocation to a message, as many times as X-Ray takes.
+func (inv *invocation) link(ctx context.Context, message trace.SpanContext) {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	if inv.recording != nil && inv.links < segment.MaxLinks && !inv.over {
+		inv.links++
+		inv.recording.AddLink(trace.Link{SpanContext: message})
+	}
+}
+
+// crossed reports the bus and the queue that a message came by, and returns the context of the queue's span. No such hop
+// reports itself: whoever receives does, under ids that are derived, so that a second delivery overwrites the first one's.
+//
+// The bus runs from the event's time to the arrival in the queue, but not from before the second in which the bus took the
+// event in, which tells of an event that was kept for a while before it was published. Clocks differ, and an event may claim any time:
+// no hop ends before it begins.
+func (t *Telemetry) crossed(ctx context.Context, s *scope, creation trace.SpanContext, d broker.Delivery) context.Context {
+	received := d.ReceivedAt
+	sent := d.SentAt
+	if sent.IsZero() || sent.After(received) {
+		sent = received
+	}
+	published := d.Time
+	if at, err := time.Parse(time.RFC3339Nano, d.Event.Time); err == nil && at.After(published) {
+		published = at
+	}
+	if published.After(sent) || published.IsZero() {
+		published = sent
+	}
+	traceID := segment.TraceID(creation.TraceID())
+	busID := segment.HopID(traceID, segment.ID(creation.SpanID()), segment.OriginEvents, t.bus)
+	ctx = t.hop(ctx, s, shapeBus, busID, t.bus, published, sent, messagingEventBridge, keyEnvelopeID.String(clip(d.ID, maxText)))
+	queue := s.invocation.queue
+	queueID := segment.HopID(traceID, busID, segment.OriginQueue, queue)
+	return t.hop(ctx, s, shapeQueue, queueID, queue, sent, received, semconv.MessagingSystemAWSSQS,
+		keyQueueARN.String(s.invocation.queueARN), keyReceives.Int(d.Receives))
+}
+
+func (t *Telemetry) hop(ctx context.Context, s *scope, shape shape, id segment.ID, name string, start, end time.Time, attributes ...attribute.KeyValue) context.Context {
+	own := &scope{invocation: s.invocation, root: &root{shape: shape, invocation: s.invocation}, spanID: trace.SpanID(id)}
+	_, span := t.tracer.Start(context.WithValue(ctx, scopeKey{}, own), name, trace.WithTimestamp(start), trace.WithAttributes(attributes...))
+	span.End(trace.WithTimestamp(end))
+	// Remote: what follows is a local root of its own.
+	return trace.ContextWithSpanContext(ctx, span.SpanContext().WithRemote(true))
+}
+
+// Outcomes of messages and handlers, the values of the dimension Outcome.
+const (
+	outcomeOK        = "ok"
+	outcomeError     = "error"     // answered with a system error
+	outcomeContended = "contended" // comes back, nobody is to blame
+	outcomeFailed    = "failed"    // comes back, or goes to the dead-letter queue
+)
+
+func outcomeOf(err error) string {
+	switch {
+	case err == nil:
+		return outcomeOK
+	case contended(err):
+		return outcomeContended
+	}
+	return outcomeFailed
+}
+
+// contended is what package broker understands by contention.
+func contended(err error) bool {
+	var c interface{ Contended() bool }
+	return errors.As(err, &c) && c.Contended()
+}
+
+// blame says in X-Ray's terms whose failure an error is.
+func blame(err error) string {
+	switch {
+	case contended(err):
+		return failureThrottle
+	case errors.Is(err, arvo.ErrContract), errors.Is(err, arvo.ErrConfig):
+		return failureError
+	}
+	return failureFault
+}
+
+// errorType is the exception's type: the kind of a violation as other Arvo implementations spell it, else Go's.
+func errorType(err error) string {
+	var v *arvo.Violation
+	if errors.As(err, &v) {
+		return "ViolationError<" + v.Kind + ">"
+	}
+	return fmt.Sprintf("%T", err)
+}

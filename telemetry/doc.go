@@ -1,0 +1,2 @@
+// Package telemetry makes a function visible.
+package telemetry

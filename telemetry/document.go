@@ -1,0 +1,262 @@
+package telemetry
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"example.com/arvo/telemetry/segment"
+)
+
+// document makes one document of a local root and the spans beneath it.
+func (f *function) document(r *root, spans []sdktrace.ReadOnlySpan) segment.Document {
+	s := r.span
+	d := convert(s, true)
+	d.TraceID = segment.TraceID(s.SpanContext().TraceID())
+	d.ParentID = segment.ID(s.Parent().SpanID())
+	switch r.shape {
+	case shapeSegment:
+		d.Name, d.Origin, d.Service = f.name, segment.OriginFunction, f.version
+		resource := f.resource()
+		if d.AWS != nil { // the invocation's request id
+			own := *resource
+			own.RequestID = d.AWS.RequestID
+			resource = &own
+		}
+		d.AWS = resource
+	case shapeInvocation:
+		d.Type = segment.TypeSubsegment
+	case shapeDetached:
+		d.Type = segment.TypeSubsegment
+		namespace(&d, s)
+	case shapeBus:
+		d.Name, d.Origin = s.Name(), segment.OriginEvents
+	case shapeQueue:
+		d.Name, d.Origin = s.Name(), segment.OriginQueue
+	}
+	if len(spans) > 0 {
+		d.Subsegments = embed(s.SpanContext().SpanID(), spans, true)
+	}
+	if r.dropped > 0 {
+		addMetadata(&d, "dropped_spans", segment.Int(int64(r.dropped)))
+	}
+	return d
+}
+
+// embed makes subsegments of the spans whose parent is the given one, and of theirs. Directly beneath the root, it also takes those
+// whose parent is not among the spans.
+func embed(parent trace.SpanID, spans []sdktrace.ReadOnlySpan, root bool) []segment.Document {
+	var docs []segment.Document
+	for _, s := range spans {
+		if p := s.Parent().SpanID(); p != parent && (!root || slices.ContainsFunc(spans, func(o sdktrace.ReadOnlySpan) bool { return o.SpanContext().SpanID() == p })) {
+			continue
+		}
+		d := convert(s, false)
+		namespace(&d, s)
+		if len(spans) > 1 {
+			d.Subsegments = embed(s.SpanContext().SpanID(), spans, false)
+		}
+		docs = append(docs, d)
+	}
+	slices.SortStableFunc(docs, func(a, b segment.Document) int { return int(a.Start - b.Start) })
+	return docs
+}
+
+// namespace says whom a subsegment calls. One without a namespace is the function's own work.
+func namespace(d *segment.Document, s sdktrace.ReadOnlySpan) {
+	var service, handler, peer string
+	for _, a := range s.Attributes() {
+		switch a.Key {
+		case keyAWSService:
+			service = a.Value.AsString()
+		case keyHandlerSource:
+			handler = a.Value.AsString()
+		case semconv.ServicePeerNameKey, semconv.ServerAddressKey:
+			peer = a.Value.AsString()
+		}
+	}
+	kind := s.SpanKind()
+	switch {
+	case service != "":
+		d.Name, d.Namespace = service, segment.NamespaceAWS
+	case handler != "":
+		d.Name, d.Namespace = handler, segment.NamespaceRemote
+	case kind == trace.SpanKindClient || kind == trace.SpanKindProducer:
+		d.Namespace = segment.NamespaceRemote
+		if peer != "" {
+			d.Name = peer
+		}
+	}
+}
+
+// convert makes a document of what a span itself says. Annotations are for local roots only.
+func convert(s sdktrace.ReadOnlySpan, isRoot bool) segment.Document {
+	d := segment.Document{
+		ID: segment.ID(s.SpanContext().SpanID()), Name: s.Name(),
+		Start: segment.At(s.StartTime()),
+	}
+	if end := s.EndTime(); end.IsZero() {
+		d.InProgress = true
+	} else {
+		d.End = max(segment.At(end), d.Start)
+	}
+	var failure, exceptionType, message, stack string
+	for _, a := range s.Attributes() {
+		switch a.Key {
+		case keyFailure:
+			failure = a.Value.AsString()
+		case semconv.ExceptionTypeKey:
+			exceptionType = a.Value.AsString()
+		case semconv.ExceptionMessageKey:
+			message = a.Value.AsString()
+		case semconv.ExceptionStacktraceKey:
+			stack = a.Value.AsString()
+		case semconv.ErrorTypeKey:
+			if exceptionType == "" {
+				exceptionType = a.Value.AsString()
+			}
+		}
+		if isRoot {
+			if name, ok := annotationOf[a.Key]; ok {
+				d.Annotations = append(d.Annotations, segment.Attribute{Key: name, Value: segment.String(printable(a.Value.AsString()))})
+				continue
+			}
+		}
+		member, known := toXRay[a.Key]
+		switch {
+		case member != nil:
+			member(&d, a.Value)
+		case !known && !strings.HasPrefix(string(a.Key), prefixConsumed) && !strings.HasPrefix(string(a.Key), prefixProduced):
+			addMetadata(&d, string(a.Key), valueOf(a.Value))
+		}
+	}
+	if status := s.Status(); status.Code == codes.Error {
+		d.Error, d.Throttle, d.Fault = failure == failureError || failure == failureThrottle, failure == failureThrottle, failure == "" || failure == failureFault
+		if message == "" {
+			message = status.Description
+		}
+		d.Cause = &segment.Cause{}
+		for _, e := range s.Events() { // those of libraries that record errors in the usual way
+			if e.Name == semconv.ExceptionEventName {
+				d.Cause.Exceptions = append(d.Cause.Exceptions, exceptionOf(d.ID, len(d.Cause.Exceptions), e.Attributes))
+			}
+		}
+		if len(d.Cause.Exceptions) == 0 {
+			d.Cause.Exceptions = []segment.Exception{{
+				ID: exceptionID(d.ID, 0), Type: exceptionType, Message: message, Stack: frames(stack), Remote: s.SpanKind() == trace.SpanKindClient,
+			}}
+		}
+	}
+	for _, l := range s.Links() {
+		d.Links = append(d.Links, segment.Link{TraceID: segment.TraceID(l.SpanContext.TraceID()), ID: segment.ID(l.SpanContext.SpanID())})
+	}
+	return d
+}
+
+func addMetadata(d *segment.Document, key string, v segment.Value) {
+	if d.Metadata == nil {
+		d.Metadata = []segment.Namespace{{Name: "otel"}}
+	}
+	d.Metadata[0].Attributes = append(d.Metadata[0].Attributes, segment.Attribute{Key: key, Value: v})
+}
+
+// maxText bounds a text in metadata, in bytes.
+const maxText = 1000
+
+func valueOf(v attribute.Value) segment.Value {
+	switch v.Type() {
+	case attribute.BOOL:
+		return segment.Bool(v.AsBool())
+	case attribute.INT64:
+		return segment.Int(v.AsInt64())
+	case attribute.FLOAT64:
+		return segment.Float(v.AsFloat64())
+	case attribute.STRING:
+		return segment.String(clip(v.AsString(), maxText))
+	}
+	return segment.String(clip(v.Emit(), maxText))
+}
+
+func exceptionOf(id segment.ID, n int, attributes []attribute.KeyValue) segment.Exception {
+	e := segment.Exception{ID: exceptionID(id, n)}
+	for _, a := range attributes {
+		switch a.Key {
+		case semconv.ExceptionTypeKey:
+			e.Type = a.Value.AsString()
+		case semconv.ExceptionMessageKey:
+			e.Message = a.Value.AsString()
+		case semconv.ExceptionStacktraceKey:
+			e.Stack = frames(a.Value.AsString())
+		}
+	}
+	return e
+}
+
+// exceptionID is the id of a span's nth exception. It need only be unique among exceptions.
+func exceptionID(id segment.ID, n int) segment.ID {
+	id[0] ^= byte(n)
+	return id
+}
+
+// maxFrames bounds a stack.
+const maxFrames = 32
+
+// frames reads the text of a stack as runtime/debug writes it: for each call a line with the function, then one with
+// "\tfile:line +0x0".
+func frames(stack string) []segment.Frame {
+	var list []segment.Frame
+	label := ""
+	for line := range strings.Lines(stack) {
+		line = strings.TrimRight(line, "\n")
+		at, isPlace := strings.CutPrefix(line, "\t")
+		if !isPlace {
+			label = line
+			if i := strings.LastIndexByte(label, '('); i > 0 { // the arguments are addresses
+				label = label[:i]
+			}
+			continue
+		}
+		at, _, _ = strings.Cut(at, " +0x")
+		i := strings.LastIndexByte(at, ':')
+		if i < 0 || label == "" {
+			continue
+		}
+		n, err := strconv.Atoi(at[i+1:])
+		if err != nil {
+			continue
+		}
+		if list = append(list, segment.Frame{Path: clip(at[:i], 250), Line: n, Label: clip(label, 250)}); len(list) == maxFrames {
+			break
+		}
+		label = ""
+	}
+	return list
+}
+
+// printable is s as an annotation: at most X-Ray's limit, without control characters.
+func printable(s string) string {
+	s = clip(s, segment.MaxAnnotationValue)
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// clip is s with at most n bytes, cut between characters.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && s[n]&0xc0 == 0x80 {
+		n--
+	}
+	return s[:n]
+}

@@ -1,0 +1,190 @@
+package telemetry
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"example.com/arvo/lambdas/arvo"
+)
+
+// Handler decorates a hosted service or workflow. Each call is a span, on the trace map a node of the service's name. Its
+// parent is the span in ctx; without one, the event's traceparent.
+//
+// The span's name, kind and attributes are those that other Arvo implementations write. The attributes of the events, in
+// and out, are recorded if a collector is there to read them; segments have the few by which they are found.
+func (t *Telemetry) Handler(next arvo.Handler) arvo.Handler {
+	h := &tracedHandler{t: t, next: next, kind: trace.SpanKindConsumer, name: "Handler", execution: "handler", spanKind: "handler.simple"}
+	if _, ok := next.(*arvo.Resumable); ok {
+		h.kind, h.name, h.execution, h.spanKind = trace.SpanKindProducer, "Resumable", "resumable", "handler.orchestrator.imperative"
+	}
+	if c, ok := next.(interface{ Contract() *arvo.Contract }); ok {
+		h.source, h.uri = c.Contract().Type(), c.Contract().URI()
+	}
+	h.name += "<" + h.uri + ">"
+	h.attributes = trace.WithAttributes(
+		keySpanKind.String(h.spanKind), keyOpenInference.String("CHAIN"), keyHandlerSource.String(h.source),
+		keyContractURI.String(h.uri), keyExecutionType.String(h.execution),
+	)
+	return h
+}
+
+type tracedHandler struct {
+	t                         *Telemetry
+	next                      arvo.Handler
+	kind                      trace.SpanKind
+	source, uri               string // "" when the handler does not tell
+	name, execution, spanKind string
+	attributes                trace.SpanStartEventOption
+}
+
+// Source is the handler's, if it has one.
+func (h *tracedHandler) Source() string { return h.source }
+
+// Handle implements [arvo.Handler].
+func (h *tracedHandler) Handle(ctx context.Context, in arvo.Event) (out []arvo.Event, err error) {
+	begun := time.Now()
+	sc := trace.SpanContextFromContext(ctx)
+	if !sc.IsValid() {
+		if remote, ok := parseTraceparent(in.Traceparent); ok {
+			sc = remote
+			ctx = trace.ContextWithSpanContext(ctx, sc)
+		}
+	}
+	var span trace.Span = noSpan
+	if h.t.records(sc) || !sc.IsValid() {
+		ctx, span = h.start(ctx, in)
+	}
+	failed := true // until it returns
+	defer func() {
+		if failed {
+			failWith(span, failureFault, "panic", "the handler panicked")
+		}
+		h.measure(ctx, in, out, err, failed, begun)
+		span.End()
+	}()
+	out, err = h.next.Handle(ctx, in)
+	failed = false
+	if span.IsRecording() {
+		h.record(span, out, err)
+	}
+	return out, err
+}
+
+func (h *tracedHandler) start(ctx context.Context, in arvo.Event) (context.Context, trace.Span) {
+	name := h.name
+	if h.kind == trace.SpanKindProducer {
+		name += "@<" + clip(in.Type, 200) + ">"
+	}
+	ctx, span := h.t.tracer.Start(ctx, name, trace.WithSpanKind(h.kind), h.attributes)
+	if h.t.collector != nil && span.IsRecording() {
+		span.SetAttributes(eventAttributes(nil, prefixConsumed+"0.", &in)...)
+	}
+	return ctx, span
+}
+
+// record says how the call ended.
+func (h *tracedHandler) record(span trace.Span, out []arvo.Event, err error) {
+	status := "normal"
+	if err != nil {
+		status = "failure"
+		failWith(span, blame(err), errorType(err), err.Error())
+		span.SetStatus(statusError, "Event processing failed: "+clip(err.Error(), maxText))
+	} else if e, ok := systemErrorOf(out); ok {
+		status = "failure"
+		failWith(span, failureFault, e.Name, e.Message)
+		span.SetStatus(statusError, "Event processing failed: "+clip(e.Message, maxText))
+	} else {
+		span.SetStatus(statusOK, "")
+	}
+	span.SetAttributes(keyExecutionState.String(status))
+	if h.t.collector != nil {
+		attributes := make([]attribute.KeyValue, 0, 14*len(out))
+		for i := range out[:min(len(out), maxProduced)] {
+			attributes = eventAttributes(attributes, prefixProduced+strconv.Itoa(i)+".", &out[i])
+		}
+		span.SetAttributes(attributes...)
+	}
+}
+
+// maxProduced bounds how many outputs of one call are described, as the SDK's limit of 128 attributes would.
+const maxProduced = 7
+
+// measure leaves the duration with the message, or writes a line of its own where there is none.
+func (h *tracedHandler) measure(ctx context.Context, in arvo.Event, out []arvo.Event, err error, panicked bool, begun time.Time) {
+	outcome := outcomeOf(err)
+	if panicked {
+		outcome = outcomeFailed
+	} else if _, ok := systemErrorOf(out); ok && err == nil {
+		outcome = outcomeError
+	}
+	s := scopeOf(ctx)
+	if s == nil || s.message == nil {
+		h.t.metrics.handled(s, in, h.sourceOr(in), outcome, time.Since(begun))
+		return
+	}
+	s.message.handler, s.message.handled, s.message.outcome = true, time.Since(begun), outcome
+	if s.message.span.IsRecording() {
+		s.message.span.SetAttributes(keyHandlerSource.String(h.sourceOr(in)))
+	}
+}
+
+func (h *tracedHandler) sourceOr(in arvo.Event) string {
+	if h.source != "" {
+		return h.source
+	}
+	return clip(in.To, maxText)
+}
+
+// A systemError is the data of a sys.<type>.error event.
+type systemError struct {
+	Name    string `json:"errorName"`
+	Message string `json:"errorMessage"`
+}
+
+// systemErrorOf is the failure that a handler has answered with, if it has.
+func systemErrorOf(out []arvo.Event) (e systemError, ok bool) {
+	for i := range out {
+		if strings.HasPrefix(out[i].Type, "sys.") && strings.HasSuffix(out[i].Type, ".error") {
+			if json.Unmarshal(out[i].Data, &e) != nil { // not of a service of ours
+				e = systemError{}
+			}
+			return e, true
+		}
+	}
+	return e, false
+}
+
+// eventAttributes appends what other Arvo implementations say of an event: its attributes, without data and access
+// control. What is null is "N/A".
+func eventAttributes(list []attribute.KeyValue, prefix string, e *arvo.Event) []attribute.KeyValue {
+	text := func(name, value string) {
+		if value == "" {
+			value = "N/A"
+		}
+		list = append(list, attribute.String(prefix+name, clip(value, maxText)))
+	}
+	text("cloudevents.event_id", e.ID)
+	text("cloudevents.event_source", e.Source)
+	text("cloudevents.event_spec_version", e.SpecVersion)
+	text("cloudevents.event_subject", e.Subject)
+	text("cloudevents.event_type", e.Type)
+	text("cloudevents.event_time", e.Time)
+	text("cloudevents.event_datacontenttype", e.DataContentType)
+	text("cloudevents.event_dataschema", e.DataSchema)
+	text("cloudevents.arvo.event_redirectto", e.RedirectTo)
+	text("cloudevents.arvo.event_to", e.To)
+	if u := e.ExecutionUnits; u != nil {
+		list = append(list, attribute.Float64(prefix+"cloudevents.arvo.event_executionunits", *u))
+	} else {
+		text("cloudevents.arvo.event_executionunits", "")
+	}
+	text("cloudevents.arvo.event_parentid", e.ParentID)
+	text("cloudevents.arvo.event_domain", e.Domain)
+	return list
+}

@@ -1,0 +1,212 @@
+package telemetry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// lastCall is how long before the deadline of an invocation everything that is still open is sent as it is.
+const lastCall = 200 * time.Millisecond
+
+// An invocation is what is known of one call of the function.
+type invocation struct {
+	span            trace.SpanContext
+	recording       trace.Span // nil when nothing is sampled
+	queue, queueARN string     // that the batch came from; "" for another trigger
+	links           int        // of the invocation's span to messages
+
+	mu    sync.Mutex
+	open  map[*root]struct{}
+	lines []byte // of metrics, to be written together
+	over  bool
+}
+
+func (inv *invocation) enter(r *root) {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	inv.open[r] = struct{}{}
+}
+
+func (inv *invocation) leave(r *root) {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	delete(inv.open, r)
+}
+
+// Lambda decorates the function; it belongs outermost. Each invocation is a span in the trace that Lambda has made of it.
+// Before it returns, everything has left: documents, metrics and what goes to a collector. The same holds when h panics,
+// which is passed on, and 200 ms before the deadline, when all that is open leaves as it is.
+func (t *Telemetry) Lambda(h lambda.Handler) lambda.Handler { return &tracedLambda{t, h} }
+
+type tracedLambda struct {
+	t    *Telemetry
+	next lambda.Handler
+}
+
+// Invoke implements [lambda.Handler].
+func (l *tracedLambda) Invoke(ctx context.Context, payload []byte) (out []byte, err error) {
+	t := l.t
+	inv := &invocation{open: make(map[*root]struct{})}
+	var messages int
+	if inv.queueARN, messages = batchOf(payload); messages > 0 {
+		inv.queue = lastPart(inv.queueARN, ':')
+	}
+	cold := t.warm.CompareAndSwap(false, true)
+	t.metrics.invocation(inv, messages, cold)
+
+	requestID := ""
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		requestID = lc.AwsRequestID
+		t.function.invoked(lc.InvokedFunctionArn)
+	}
+	s := &scope{invocation: inv}
+	parent, ok := facade(ctx)
+	if ok {
+		ctx = trace.ContextWithSpanContext(ctx, parent)
+	}
+	var span trace.Span
+	if ok && !t.records(parent) { // those within find the trace all the same
+		ctx = context.WithValue(ctx, scopeKey{}, s)
+		span = noSpan
+		inv.span = parent
+	} else {
+		s.root = &root{invocation: inv, anchor: parent.SpanID()}
+		if ok {
+			s.root.shape = shapeInvocation
+		}
+		ctx, span = t.tracer.Start(context.WithValue(ctx, scopeKey{}, s), t.function.name, trace.WithSpanKind(trace.SpanKindServer))
+		inv.span = span.SpanContext()
+		if !ok {
+			s.root.anchor = inv.span.SpanID()
+		}
+		if span.IsRecording() {
+			inv.recording = span
+			span.SetAttributes(semconv.FaaSInvocationID(requestID), semconv.FaaSColdstart(cold), triggerOf(messages))
+			if messages > 0 {
+				span.SetAttributes(semconv.MessagingBatchMessageCount(messages))
+			}
+		}
+	}
+
+	var timer *time.Timer
+	if deadline, ok := ctx.Deadline(); ok {
+		timer = time.AfterFunc(time.Until(deadline)-lastCall, func() { t.flush(ctx, inv) })
+	}
+	defer func() {
+		if timer != nil {
+			timer.Stop()
+		}
+		p := recover()
+		switch {
+		case p != nil:
+			failWith(span, failureFault, fmt.Sprintf("%T", p), panicText(p))
+			span.SetAttributes(semconv.ExceptionStacktrace(string(debug.Stack())))
+		case err != nil:
+			failWith(span, failureFault, fmt.Sprintf("%T", err), err.Error())
+		}
+		span.End()
+		t.finish(ctx, inv)
+		if p != nil {
+			// aws-lambda-go reports a panic and ends the process. The stack is still that of the panic.
+			panic(p)
+		}
+	}()
+	return l.next.Invoke(ctx, payload)
+}
+
+// noSpan records nothing.
+var noSpan = trace.SpanFromContext(context.Background())
+
+// records tells whether spans beneath sc are for somebody to read.
+func (t *Telemetry) records(sc trace.SpanContext) bool {
+	return sc.IsSampled() && (t.daemon != nil || t.collector != nil)
+}
+
+func triggerOf(messages int) attribute.KeyValue {
+	if messages > 0 {
+		return semconv.FaaSTriggerPubSub
+	}
+	return semconv.FaaSTriggerHTTP
+}
+
+// batchOf tells the queue of a batch and how many messages it has; none for another payload. It looks for the names only:
+// inside of a message's body their quotes are escaped, and an attribute's value is no string.
+func batchOf(payload []byte) (queueARN string, messages int) {
+	messages = bytes.Count(payload, []byte(`"receiptHandle":`))
+	if messages == 0 {
+		return "", 0
+	}
+	_, rest, ok := bytes.Cut(payload, []byte(`"eventSourceARN":`))
+	if !ok {
+		return "", messages
+	}
+	rest = bytes.TrimLeft(rest, " \t\r\n")
+	if len(rest) == 0 || rest[0] != '"' {
+		return "", messages
+	}
+	arn, _, ok := bytes.Cut(rest[1:min(len(rest), 512)], []byte(`"`))
+	if !ok {
+		return "", messages
+	}
+	return string(arn), messages
+}
+
+// flush sends what there is by now.
+func (t *Telemetry) flush(ctx context.Context, inv *invocation) {
+	inv.mu.Lock()
+	open := make([]*root, 0, len(inv.open))
+	for r := range inv.open {
+		open = append(open, r)
+	}
+	inv.mu.Unlock()
+	for _, r := range open {
+		t.spans.sendInProgress(r)
+	}
+	t.metrics.flush(inv)
+	if t.collector != nil {
+		t.collector.flush(ctx)
+	}
+}
+
+// finish sends what there is, and the rest as soon as it comes: messages that outlive their invocation.
+func (t *Telemetry) finish(ctx context.Context, inv *invocation) {
+	inv.mu.Lock()
+	inv.over = true
+	inv.mu.Unlock()
+	t.flush(ctx, inv)
+}
+
+// failWith marks a span as failed.
+func failWith(span trace.Span, failure, errorType, message string) {
+	if !span.IsRecording() {
+		return
+	}
+	message = clip(message, maxText)
+	span.SetStatus(codes.Error, message)
+	span.SetAttributes(keyFailure.String(failure), semconv.ErrorTypeKey.String(clip(errorType, maxText)), semconv.ExceptionType(clip(errorType, maxText)), semconv.ExceptionMessage(message))
+}
+
+// panicText tells of a value that somebody panicked with no more than its type, unless the runtime has thrown it: it may be
+// somebody's data.
+func panicText(p any) string {
+	if err, ok := p.(error); ok {
+		var fault runtime.Error
+		if errors.As(err, &fault) {
+			return fault.Error()
+		}
+	}
+	return fmt.Sprintf("panic with a %T", p)
+}

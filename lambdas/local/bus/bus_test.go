@@ -681,7 +681,7 @@ func TestCreateRuleRefuses(t *testing.T) {
 		}, "LimitExceededException", "The requested resource exceeds the maximum number allowed."},
 		"a bad target id":           {func(r *bus.Rule) { r.Targets[0].ID = "!@#" }, "ValidationException", "Value '!@#' at 'targets.1.member.id' failed to satisfy constraint: Member must satisfy regular expression pattern"},
 		"a long target id":          {func(r *bus.Rule) { r.Targets[0].ID = strings.Repeat("a", 65) }, "ValidationException", "Member must have length less than or equal to 64"},
-		"no target ARN":             {func(r *bus.Rule) { r.Targets[0].ARN = "" }, "ValidationException", "Provided Arn is not in correct format."},
+		"no target ARN":             {func(r *bus.Rule) { r.Targets[0].ARN = "" }, "ValidationException", "Value null at 'targets.1.member.arn'"},
 		"a bad target ARN":          {func(r *bus.Rule) { r.Targets[0].ARN = "queue" }, "ValidationException", "Parameter queue is not valid. Reason: Provided Arn is not in correct format."},
 		"a bad dead-letter queue":   {func(r *bus.Rule) { r.Targets[0].DeadLetterARN = "arn:aws:sns:us-east-1:000000000000:topic" }, "ValidationException", "is not the ARN of an SQS queue"},
 		"too many attempts":         {func(r *bus.Rule) { r.Targets[0].Retry.MaximumRetryAttempts = n(186) }, "ValidationException", "between 0 and 185, not 186"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -18,7 +19,7 @@ func (s *Service) Wire() wire.Service {
 		Version: "1.1",
 		Operations: map[string]wire.Operation{
 			"PutEvents":        s.putEvents,
-			"TestEventPattern": wire.JSON(s.testEventPattern),
+			"TestEventPattern": strict(s.testEventPattern),
 
 			"CreateEventBus":   control(s, s.createEventBus),
 			"DeleteEventBus":   control(s, s.deleteEventBus),
@@ -40,9 +41,9 @@ func (s *Service) Wire() wire.Service {
 	}
 }
 
-// control makes an operation of a function that is called under the lock. Members of a request that it does not have
-// are refused, since ignoring them would be a setting without effect.
-func control[In, Out any](s *Service, f func(*In) (*Out, error)) wire.Operation {
+// strict makes an operation of a function. Members of a request that In does not have are refused, since ignoring them
+// would be a setting without effect; those that it has with the tag required must be there.
+func strict[In, Out any](f func(*In) (*Out, error)) wire.Operation {
 	return func(_ context.Context, body []byte) (any, error) {
 		in := new(In)
 		if err := wire.UnmarshalStrict(body, in); err != nil {
@@ -51,14 +52,41 @@ func control[In, Out any](s *Service, f func(*In) (*Out, error)) wire.Operation 
 			}
 			return nil, wire.SerializationError(err)
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
+		if err := missing(reflect.ValueOf(in).Elem()); err != nil {
+			return nil, err
+		}
 		out, err := f(in)
 		if err != nil {
 			return nil, err // not a typed nil
 		}
 		return out, nil
 	}
+}
+
+// control is strict for a function that is called under the lock.
+func control[In, Out any](s *Service, f func(*In) (*Out, error)) wire.Operation {
+	return strict(func(in *In) (*Out, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return f(in)
+	})
+}
+
+// missing names the required members of a request that are not there, as AWS does.
+func missing(in reflect.Value) error {
+	var absent []string
+	for i, t := 0, in.Type(); i < t.NumField(); i++ {
+		if f := t.Field(i); f.Tag.Get("required") == "true" && in.Field(i).IsZero() {
+			absent = append(absent, "Value null at '"+strings.ToLower(f.Name[:1])+f.Name[1:]+"' failed to satisfy constraint: Member must not be null")
+		}
+	}
+	switch len(absent) {
+	case 0:
+		return nil
+	case 1:
+		return wire.Errorf("ValidationException", "1 validation error detected: %s", absent[0])
+	}
+	return wire.Errorf("ValidationException", "%d validation errors detected: %s", len(absent), strings.Join(absent, "; "))
 }
 
 type empty struct{}
@@ -98,8 +126,9 @@ func (t seconds) MarshalJSON() ([]byte, error) {
 // ---- event buses
 
 type createEventBusIn struct {
-	Name, Description string
-	Tags              []tag
+	Name        string `required:"true"`
+	Description string
+	Tags        []tag
 }
 
 type tag struct{ Key, Value string }
@@ -126,9 +155,11 @@ func noTags(tags []tag) error {
 	return nil
 }
 
-type nameIn struct{ Name string }
+type deleteEventBusIn struct {
+	Name string `required:"true"`
+}
 
-func (s *Service) deleteEventBus(in *nameIn) (*empty, error) {
+func (s *Service) deleteEventBus(in *deleteEventBusIn) (*empty, error) {
 	name := s.busName(in.Name)
 	if name == defaultBus {
 		return nil, wire.Errorf("ValidationException", "Cannot delete event bus default.")
@@ -153,7 +184,9 @@ func (s *Service) describe(b *eventBus) busOut {
 	return busOut{Name: b.name, Arn: s.busARN(b.name), Description: b.description, CreationTime: seconds(b.created), LastModifiedTime: seconds(b.modified)}
 }
 
-func (s *Service) describeEventBus(in *nameIn) (*busOut, error) {
+type describeEventBusIn struct{ Name string }
+
+func (s *Service) describeEventBus(in *describeEventBusIn) (*busOut, error) {
 	b, err := s.bus(in.Name)
 	if err != nil {
 		return nil, err
@@ -188,8 +221,9 @@ func (s *Service) listEventBuses(in *listEventBusesIn) (*listEventBusesOut, erro
 // ---- rules
 
 type putRuleIn struct {
-	Name, EventBusName, EventPattern, ScheduleExpression, State, Description, RoleArn string
-	Tags                                                                              []tag
+	Name                                                                        string `required:"true"`
+	EventBusName, EventPattern, ScheduleExpression, State, Description, RoleArn string
+	Tags                                                                        []tag
 }
 
 type putRuleOut struct{ RuleArn string }
@@ -212,8 +246,9 @@ func (s *Service) putRuleOp(in *putRuleIn) (*putRuleOut, error) {
 }
 
 type ruleIn struct {
-	Name, EventBusName string
-	Force              bool
+	Name         string `required:"true"`
+	EventBusName string
+	Force        bool
 }
 
 func (s *Service) deleteRule(in *ruleIn) (*empty, error) {
@@ -291,8 +326,9 @@ func (s *Service) listRules(in *listRulesIn) (*listRulesOut, error) {
 }
 
 type listRuleNamesIn struct {
-	TargetArn, EventBusName, NextToken string
-	Limit                              *int
+	TargetArn               string `required:"true"`
+	EventBusName, NextToken string
+	Limit                   *int
 }
 
 type listRuleNamesOut struct {
@@ -401,8 +437,9 @@ func shape(c TargetConfig) targetShape {
 }
 
 type putTargetsIn struct {
-	Rule, EventBusName string
-	Targets            []targetShape
+	Rule         string `required:"true"`
+	EventBusName string
+	Targets      []targetShape `required:"true"`
 }
 
 type failedEntriesOut struct {
@@ -431,9 +468,10 @@ func (s *Service) putTargetsOp(in *putTargetsIn) (*failedEntriesOut, error) {
 }
 
 type removeTargetsIn struct {
-	Rule, EventBusName string
-	Ids                []string
-	Force              bool
+	Rule         string `required:"true"`
+	EventBusName string
+	Ids          []string `required:"true"`
+	Force        bool
 }
 
 func (s *Service) removeTargets(in *removeTargetsIn) (*failedEntriesOut, error) {
@@ -452,8 +490,9 @@ func (s *Service) removeTargets(in *removeTargetsIn) (*failedEntriesOut, error) 
 }
 
 type listTargetsIn struct {
-	Rule, EventBusName, NextToken string
-	Limit                         *int
+	Rule                    string `required:"true"`
+	EventBusName, NextToken string
+	Limit                   *int
 }
 
 type listTargetsOut struct {
@@ -479,12 +518,14 @@ func (s *Service) listTargetsByRule(in *listTargetsIn) (*listTargetsOut, error) 
 
 // ---- patterns
 
-type testEventPatternIn struct{ EventPattern, Event string }
+type testEventPatternIn struct {
+	EventPattern, Event string `required:"true"`
+}
 
 type testEventPatternOut struct{ Result bool }
 
 // testEventPattern needs an event with the members that every event has.
-func (s *Service) testEventPattern(_ context.Context, in *testEventPatternIn) (*testEventPatternOut, error) {
+func (s *Service) testEventPattern(in *testEventPatternIn) (*testEventPatternOut, error) {
 	p, err := compile([]byte(in.EventPattern))
 	if err != nil {
 		return nil, err

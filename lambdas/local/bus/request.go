@@ -19,6 +19,8 @@ func (s *Service) putEvents(ctx context.Context, body []byte) (any, error) {
 		return nil, err
 	}
 	switch n := len(entries); {
+	case entries == nil:
+		return nil, wire.Errorf("ValidationException", "1 validation error detected: Value null at 'entries' failed to satisfy constraint: Member must not be null")
 	case n == 0:
 		return nil, wire.Errorf("ValidationException", "1 validation error detected: Value '[]' at 'entries' failed to satisfy constraint: Member must have length greater than or equal to 1")
 	case n > maxEntries:
@@ -62,17 +64,21 @@ func encodeResults(results []Result) wire.Raw {
 	return append(b, '}')
 }
 
-// decodeEntries reads the body of PutEvents. Members that it does not know are skipped, as AWS does.
+// decodeEntries reads the body of PutEvents; without Entries it returns nil. Members that it does not know are skipped, as
+// AWS does.
 func decodeEntries(body []byte) ([]Entry, error) {
 	if !utf8.Valid(body) {
 		return nil, wire.Errorf("SerializationException", "the request body is not valid UTF-8")
 	}
 	d := decoder{src: body}
-	entries := make([]Entry, 0, maxEntries)
+	var entries []Entry
 	d.object(func(name []byte) {
 		if string(name) != "Entries" {
 			d.skip()
 			return
+		}
+		if d.peek() == '[' {
+			entries = make([]Entry, 0, maxEntries)
 		}
 		d.array("Entries", func() {
 			if len(entries) > maxEntries { // too many already: they are counted, not kept

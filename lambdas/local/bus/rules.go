@@ -313,6 +313,9 @@ func check(c TargetConfig, i int) (*target, error) {
 	if err := checkName(c.ID, fmt.Sprintf("targets.%d.member.id", i+1), 64, ruleNamePattern); err != nil {
 		return nil, err
 	}
+	if c.ARN == "" {
+		return nil, wire.Errorf("ValidationException", "1 validation error detected: Value null at 'targets.%d.member.arn' failed to satisfy constraint: Member must not be null", i+1)
+	}
 	if !isARN(c.ARN) {
 		return nil, wire.Errorf("ValidationException", "Parameter %s is not valid. Reason: Provided Arn is not in correct format.", clip(c.ARN))
 	}

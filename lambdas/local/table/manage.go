@@ -63,8 +63,11 @@ func (in *createTableInput) schema() (Schema, error) {
 	if in.StreamSpecification != nil && in.StreamSpecification.StreamEnabled {
 		return schema, invalid("StreamSpecification: streams are not available here")
 	}
+	if in.TableName == "" {
+		return schema, missing("tableName")
+	}
 	if in.AttributeDefinitions == nil {
-		return schema, invalid("1 validation error detected: Value null at 'attributeDefinitions' failed to satisfy constraint: Member must not be null")
+		return schema, missing("attributeDefinitions")
 	}
 	for _, d := range in.AttributeDefinitions {
 		if _, twice := schema.Attributes[d.AttributeName]; twice {
@@ -355,7 +358,7 @@ func (s *Service) updateTimeToLive(_ context.Context, in *updateTimeToLiveInput)
 	spec := in.TimeToLiveSpecification
 	switch {
 	case spec == nil:
-		return nil, invalid("1 validation error detected: Value null at 'timeToLiveSpecification' failed to satisfy constraint: Member must not be null")
+		return nil, missing("timeToLiveSpecification")
 	case spec.AttributeName == "":
 		return nil, invalid("TimeToLiveSpecification.AttributeName must not be empty")
 	case len(spec.AttributeName) > 255:

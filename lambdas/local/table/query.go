@@ -55,6 +55,9 @@ func (s *Service) query(_ context.Context, in *searchInput) (wire.Raw, error) {
 	if err := in.legacy.refuse(); err != nil {
 		return nil, err
 	}
+	if in.TableName == "" {
+		return nil, missing("tableName")
+	}
 	if in.KeyConditionExpression == nil {
 		return nil, invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
 	}

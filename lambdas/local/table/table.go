@@ -141,7 +141,7 @@ func (s *Service) Items(name string) int64 {
 // table finds a table by its name or ARN.
 func (s *Service) table(name string) (*table, error) {
 	if name == "" {
-		return nil, invalid("1 validation error detected: Value null at 'tableName' failed to satisfy constraint: Member must not be null")
+		return nil, missing("tableName")
 	}
 	plain := name
 	if arn, ok := strings.CutPrefix(name, "arn:"); ok {

@@ -15,6 +15,9 @@ const (
 	parallel   = "2.0.0"
 )
 
+// Both versions take and give the same.
+var order, outcome = arvo.SchemaFor[Order](), arvo.SchemaFor[Outcome]()
+
 // Contract is what arvo.orc.fulfilment accepts and emits.
 var Contract = arvo.MustContract(arvo.NewOrchestratorContract(arvo.OrchestratorSpec{
 	URI:  "#/orchestrators/fulfilment",
@@ -22,8 +25,8 @@ var Contract = arvo.MustContract(arvo.NewOrchestratorContract(arvo.OrchestratorS
 	Description: "Sets an order's goods aside, takes its money and books its delivery, or undoes what it did and says why. " +
 		"1.0.0 charges once the goods are there, 2.0.0 reserves and charges at the same time.",
 	Versions: map[string]arvo.OrchestratorVersion{
-		sequential: {Init: arvo.SchemaFor[Order](), Complete: arvo.SchemaFor[Outcome]()},
-		parallel:   {Init: arvo.SchemaFor[Order](), Complete: arvo.SchemaFor[Outcome]()},
+		sequential: {Init: order, Complete: outcome},
+		parallel:   {Init: order, Complete: outcome},
 	},
 }))
 

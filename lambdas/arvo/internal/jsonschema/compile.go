@@ -74,6 +74,14 @@ func (c *compiler) at(pointer string) (*node, error) {
 			}
 		}
 	}
+	return c.make(pointer, raw)
+}
+
+// make is at for who has the text at the pointer at hand: looking for it from the root costs the square of a schema's depth.
+func (c *compiler) make(pointer string, raw []byte) (*node, error) {
+	if n, ok := c.nodes[pointer]; ok {
+		return n, nil
+	}
 	n := &node{minLength: -1, maxLength: -1, minItems: -1, maxItems: -1, minProperties: -1, maxProperties: -1}
 	c.nodes[pointer] = n
 	if err := c.fill(n, pointer, bytes.TrimSpace(raw)); err != nil {
@@ -249,7 +257,7 @@ func (c *compiler) keyword(n *node, here string, m member) (err error) {
 		}
 		n.properties = []property{}
 		for _, p := range members(m.raw) {
-			node, err := c.at(here + "/" + escape(p.name))
+			node, err := c.make(here+"/"+escape(p.name), p.raw)
 			if err != nil {
 				return err
 			}
@@ -263,13 +271,13 @@ func (c *compiler) keyword(n *node, here string, m member) (err error) {
 		case "false":
 		default:
 			n.open = true
-			n.additional, err = c.at(here)
+			n.additional, err = c.make(here, m.raw)
 		}
 	case "items":
 		if jsontext.KindAt(m.raw, 0) == jsontext.Array {
 			return errors.New("must be one schema; write a tuple with prefixItems")
 		}
-		n.items, err = c.at(here)
+		n.items, err = c.make(here, m.raw)
 	case "prefixItems":
 		n.prefix, err = c.list(here, m.raw)
 	case "allOf":
@@ -279,13 +287,13 @@ func (c *compiler) keyword(n *node, here string, m member) (err error) {
 	case "oneOf":
 		n.oneOf, err = c.list(here, m.raw)
 	case "not":
-		n.not, err = c.at(here)
+		n.not, err = c.make(here, m.raw)
 	case "if":
-		n.when, err = c.at(here)
+		n.when, err = c.make(here, m.raw)
 	case "then":
-		n.then, err = c.at(here)
+		n.then, err = c.make(here, m.raw)
 	case "else":
-		n.or, err = c.at(here)
+		n.or, err = c.make(here, m.raw)
 	case "$ref":
 		var ref string
 		if err := json.Unmarshal(m.raw, &ref); err != nil {
@@ -344,8 +352,8 @@ func (n *node) setTypes(raw []byte) error {
 }
 
 func (c *compiler) list(here string, raw []byte) (list []*node, err error) {
-	for i := range elements(raw) {
-		n, err := c.at(here + "/" + strconv.Itoa(i))
+	for i, element := range elements(raw) {
+		n, err := c.make(here+"/"+strconv.Itoa(i), element)
 		if err != nil {
 			return nil, err
 		}

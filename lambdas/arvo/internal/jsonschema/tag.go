@@ -3,6 +3,7 @@ package jsonschema
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -30,12 +31,13 @@ func checkTag(tag reflect.StructTag) error {
 
 // nearMiss is the key that was probably meant, "" if key is one or means something else.
 func nearMiss(key string) string {
+	if slices.Contains(tagKeys, key) {
+		return ""
+	}
 	meant := ""
 	for _, known := range tagKeys {
 		typos := 1
 		switch {
-		case known == key:
-			return ""
 		case known == "json":
 			typos = 0 // bson is another package's
 		case len(known) >= 8:

@@ -141,8 +141,8 @@ func (a *attempt) tryCall(c *Call) error {
 	case c.Type == self:
 		return &Violation{Kind: KindConfig, Message: fmt.Sprintf("the workflow %s calls itself", self)}
 	case callee == nil:
-		if data, err = jsontext.Marshal(c.Data); err != nil {
-			return broken(&ValidationError{acceptFailed, []Issue{{[]string{}, CodeCustom, "data has no JSON form: " + err.Error()}}})
+		if data, err = marshalled(acceptFailed, c.Data); err != nil {
+			return broken(err)
 		}
 	default:
 		contract, d.DataSchema = callee.contract, callee.dataSchema
@@ -212,8 +212,8 @@ func (a *attempt) taken(id string) bool {
 
 // onBehalf is the data of a call to another orchestrator, with ours as ParentSubject if it names none, and what it names.
 func (a *attempt) onBehalf(c *Call) (data json.RawMessage, parent string, err error) {
-	if data, err = jsontext.Marshal(c.Data); err != nil {
-		return nil, "", broken(&ValidationError{acceptFailed, []Issue{{[]string{}, CodeCustom, "data has no JSON form: " + err.Error()}}})
+	if data, err = marshalled(acceptFailed, c.Data); err != nil {
+		return nil, "", broken(err)
 	}
 	if jsontext.KindAt(data, 0) != jsontext.Object {
 		return data, "", nil // the schema says what is wrong with that

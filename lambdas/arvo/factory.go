@@ -51,14 +51,22 @@ func (v *Version) make(what, eventType string, schema Schema, d Draft) (Event, e
 
 // cleaned is data in JSON, as the schema wants it.
 func cleaned(what string, schema Schema, data any) (json.RawMessage, error) {
-	text := json.RawMessage("null")
-	if data != nil {
-		var err error
-		if text, err = jsontext.Marshal(data); err != nil {
-			return nil, &ValidationError{what, []Issue{{[]string{}, CodeCustom, "data has no JSON form: " + err.Error()}}}
-		}
+	text, err := marshalled(what, data)
+	if err != nil {
+		return nil, err
 	}
 	return schema.apply(what, text, jsonschema.Clean)
+}
+
+func marshalled(what string, data any) (json.RawMessage, error) {
+	if data == nil {
+		return json.RawMessage("null"), nil
+	}
+	text, err := jsontext.Marshal(data)
+	if err != nil {
+		return nil, &ValidationError{what, []Issue{{[]string{}, CodeCustom, "data has no JSON form: " + err.Error()}}}
+	}
+	return text, nil
 }
 
 // finish names the event and gives it a subject if it has none.

@@ -246,7 +246,8 @@ func (r *Resumable) Source() string { return r.contract.Type() }
 // The error is always a violation, and leaves the workflow as it was: Execution when the subject is none of an
 // orchestration, when the implementation panics, when ctx ends; Config for a version that there is not and for a type that
 // nobody emits who is called; Contract for data that breaks a contract, on the way in and out; Transaction when the memory
-// fails, with a [*MemoryError] as its cause. Any other error of the implementation is answered: see [Resume].
+// fails, with a [*MemoryError] as its cause. (If it failed after it had kept the step, that is found when the event comes
+// again.) Any other error of the implementation is answered: see [Resume].
 func (r *Resumable) Handle(ctx context.Context, in Event) (events []Event, err error) {
 	subject, err := ParseSubject(in.Subject)
 	if err != nil {
@@ -463,9 +464,9 @@ func parentOf(data json.RawMessage) (string, error) {
 	return parent, nil
 }
 
-// parentSubject reads the member ParentSubject of data, an object. ok is false when there is none; null is "". (That there
-// are two is for the schema to say.)
-func parentSubject(data json.RawMessage) (subject string, ok bool, err error) {
+// parentSubject reads the member ParentSubject of data, an object. named is false when there is none; null is "". What else
+// may be wrong with it, another type or two of it, is for the schema to say.
+func parentSubject(data json.RawMessage) (subject string, named bool, err error) {
 	m, err := jsontext.OpenObject(data, jsontext.Space(data, 0), 0)
 	for err == nil && m.Next() {
 		if m.End, err = jsontext.Value(data, m.Value, 1); err != nil {
@@ -475,16 +476,12 @@ func parentSubject(data json.RawMessage) (subject string, ok bool, err error) {
 		if key, err = m.Key(); err != nil || key != ParentSubject {
 			continue
 		}
-		switch kind := jsontext.KindAt(data, m.Value); {
-		case kind == jsontext.String:
+		if named = true; jsontext.KindAt(data, m.Value) == jsontext.String {
 			subject, err = jsontext.Unquote(data[m.Value:m.End])
-		case kind != jsontext.Null:
-			err = fmt.Errorf("Expected string, received %s", kind)
 		}
-		ok = true
 	}
 	if _, err = m.Close(err); err != nil {
 		return "", false, broken(fmt.Errorf("%s: %w", ParentSubject, err))
 	}
-	return subject, ok, nil
+	return subject, named, nil
 }

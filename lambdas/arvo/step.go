@@ -81,8 +81,8 @@ func (s *Step[S, I]) Data(v any) error {
 	return bind(decoder, s.attempt.in.Data, v)
 }
 
-// Awaited counts the calls of earlier steps that have no answer yet, the event that is handled counted as one. A workflow
-// that has sent several calls at once and wants all the answers goes on when it is 0:
+// Awaited counts the calls of earlier steps that have no answer yet; if the event that is handled is an answer, that one has
+// come. A workflow that has sent several calls at once and wants all the answers goes on when it is 0:
 //
 //	if s.Awaited() > 0 {
 //		return nil // the others are still to come

@@ -88,7 +88,7 @@ func (t *Tree) Check(queues ...string) []Problem {
 		case s.Dangling:
 			if h, ok := lost[s.parentKey()]; ok {
 				report(DanglingParent, true, s, "its parent %s is the document of %s %s, which did not arrive", s.ParentID, h.what, h.name)
-			} else if (s.isBus() || s.isQueue()) && s.ID == segment.HopID(s.TraceID, s.ParentID, s.Origin, s.Name) {
+			} else if (s.IsBus() || s.IsQueue()) && s.ID == segment.HopID(s.TraceID, s.ParentID, s.Origin, s.Name) {
 				report(DanglingParent, true, s, "its id was derived from its parent %s, whose document did not arrive", s.ParentID)
 			} else {
 				report(DanglingParent, false, s, "nothing in the trace leads to its parent %s", s.ParentID)

@@ -45,9 +45,9 @@ func (t *Tree) Times() Times {
 		}
 		kind := work
 		switch {
-		case s.isQueue():
+		case s.IsQueue():
 			kind = queue
-		case s.isBus():
+		case s.IsBus():
 			kind = bus
 		}
 		edges = append(edges, edge{s.Start, kind, 1}, edge{s.End, kind, -1})
@@ -72,16 +72,18 @@ func (t *Tree) Times() Times {
 	return times
 }
 
-func (s *Span) isBus() bool {
+// IsBus tells whether the span is the segment of a bus that an event crossed, as its receiver reported it.
+func (s *Span) IsBus() bool {
 	return !s.Subsegment && !s.Inferred && s.Origin == segment.OriginEvents
 }
 
-func (s *Span) isQueue() bool {
+// IsQueue tells whether the span is the segment of a queue that an event waited in, as its receiver reported it.
+func (s *Span) IsQueue() bool {
 	return !s.Subsegment && !s.Inferred && (s.Origin == segment.OriginQueue || s.Origin == "AWS::SQS")
 }
 
-// isCreation tells whether the span created an event: the subsegment of one entry of a PutEvents call.
-func (s *Span) isCreation() bool {
+// IsCreation tells whether the span created an event: the subsegment of one entry of a PutEvents call.
+func (s *Span) IsCreation() bool {
 	return s.Subsegment && s.Namespace == segment.NamespaceAWS && s.AWS != nil && s.AWS.Operation == "PutEvents"
 }
 
@@ -111,11 +113,11 @@ func (t *Tree) Hops() []Hop {
 	var hops []Hop
 	for _, s := range t.Spans {
 		switch {
-		case s.isCreation():
+		case s.IsCreation():
 			hops = append(hops, Hop{Creation: s}.beneath(s)...)
-		case s.isBus() && (s.Parent == nil || !s.Parent.isCreation()):
+		case s.IsBus() && (s.Parent == nil || !s.Parent.IsCreation()):
 			hops = append(hops, Hop{Bus: s}.beneath(s)...)
-		case s.isQueue() && (s.Parent == nil || !s.Parent.isBus() && !s.Parent.isCreation()):
+		case s.IsQueue() && (s.Parent == nil || !s.Parent.IsBus() && !s.Parent.IsCreation()):
 			hops = append(hops, Hop{Queue: s}.beneath(s)...)
 		}
 	}
@@ -128,11 +130,11 @@ func (h Hop) beneath(last *Span) []Hop {
 	for _, child := range last.Children {
 		switch {
 		case child.Subsegment || child.Inferred:
-		case child.isBus() && h.Bus == nil && h.Queue == nil:
+		case child.IsBus() && h.Bus == nil && h.Queue == nil:
 			next := h
 			next.Bus = child
 			hops = append(hops, next.beneath(child)...)
-		case child.isQueue() && h.Queue == nil:
+		case child.IsQueue() && h.Queue == nil:
 			next := h
 			next.Queue = child
 			hops = append(hops, next.beneath(child)...)

@@ -42,7 +42,6 @@ type edgeJSON struct {
 	SummaryStatistics         statistics
 	ResponseTimeHistogram     []histogramJSON
 	Aliases                   []empty
-	EdgeType                  string `json:",omitempty"`
 	ReceivedEventAgeHistogram []histogramJSON
 }
 

@@ -14,6 +14,7 @@ import (
 	"example.com/arvo/lambdas/arvo"
 	"example.com/arvo/lambdas/broker"
 	"example.com/arvo/lambdas/store"
+	"example.com/arvo/telemetry"
 )
 
 // api serves the clients.
@@ -21,6 +22,7 @@ type api struct {
 	contracts map[string]*arvo.Contract // by type
 	responses *store.Responses
 	publisher *broker.Publisher
+	telemetry *telemetry.Telemetry
 	region    string
 	flight    time.Duration // how long a request may be in flight: a little longer than an invocation may last
 	routes    map[string]route

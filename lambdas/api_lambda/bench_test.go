@@ -44,7 +44,7 @@ func instantFunction(b *testing.B) *function {
 	table := dynamodb.New(dynamodb.Options{Region: "us-east-1", HTTPClient: client, Credentials: who})
 	bus := eventbridge.New(eventbridge.Options{Region: "us-east-1", HTTPClient: client, Credentials: who})
 	f, err := newFunction(services.Contracts(), store.NewResponses(table, storetest.ResponseTable, time.Now),
-		broker.NewPublisher(broker.PublisherConfig{Client: bus, Bus: "arvo"}), noQueue{}, "us-east-1")
+		broker.NewPublisher(broker.PublisherConfig{Client: bus, Bus: "arvo"}), noQueue{}, silent(b), "us-east-1")
 	if err != nil {
 		b.Fatal(err)
 	}

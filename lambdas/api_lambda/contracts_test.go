@@ -138,7 +138,7 @@ func TestOpenAPIIsOpenAPI(t *testing.T) {
 			}
 		}
 	}
-	if routes := len(d.api.(*api).routes); operations != routes {
+	if routes := len(newAPI(api{}).routes); operations != routes {
 		t.Errorf("%d operations for %d routes", operations, routes)
 	}
 	// Every reference leads to a component, and every component is referred to.

@@ -105,6 +105,9 @@ func (a *api) postEvents(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, unavailable(ctx, err))
 		return
 	}
+	if head.Subject == event.Subject { // and not that of an earlier request with this key
+		a.telemetry.Accepted(ctx, event)
+	}
 	at := "/subjects/" + pathOf(head.Subject)
 	out := accepted{
 		Subject: head.Subject, Status: head.Status, TraceID: head.TraceID,
@@ -159,7 +162,7 @@ func (a *api) event(ctx context.Context, body []byte) (arvo.Event, error) {
 	if err != nil {
 		return arvo.Event{}, fmt.Errorf("api_lambda: %w", err)
 	}
-	return event, nil
+	return a.telemetry.Create(ctx, event), nil
 }
 
 func orLatest(version string) string {

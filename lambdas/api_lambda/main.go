@@ -48,6 +48,7 @@ import (
 	"example.com/arvo/lambdas/broker"
 	"example.com/arvo/lambdas/services"
 	"example.com/arvo/lambdas/store"
+	"example.com/arvo/telemetry"
 )
 
 // thinAPI is the source of accepted requests, and so the address of their answers.
@@ -57,7 +58,7 @@ const thinAPI = "api.thin.lambda"
 const timeout = 15 * time.Second
 
 func main() {
-	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stdout, nil)))
+	slog.SetDefault(slog.New(telemetry.Logs(slog.NewJSONHandler(os.Stdout, nil))))
 	h, err := setup(context.Background(), os.Getenv)
 	if err != nil {
 		slog.Error("api_lambda cannot start", "error", err)
@@ -78,25 +79,34 @@ func setup(ctx context.Context, getenv func(string) string) (lambda.Handler, err
 	if err != nil {
 		return nil, fmt.Errorf("AWS configuration: %w", err)
 	}
+	t, err := telemetry.Setup(ctx, telemetry.Config{Getenv: getenv, Contracts: services.Contracts()})
+	if err != nil {
+		return nil, err
+	}
+	t.AWS(&cfg)
 	responses := store.NewResponses(dynamodb.NewFromConfig(cfg), table, time.Now)
-	publisher := broker.NewPublisher(broker.PublisherConfig{Client: eventbridge.NewFromConfig(cfg), Bus: bus})
-	return newFunction(services.Contracts(), responses, publisher, sqs.NewFromConfig(cfg), cfg.Region)
+	publisher := broker.NewPublisher(broker.PublisherConfig{Client: eventbridge.NewFromConfig(cfg), Bus: bus, Observer: t})
+	f, err := newFunction(services.Contracts(), responses, publisher, sqs.NewFromConfig(cfg), t, cfg.Region)
+	if err != nil {
+		return nil, err
+	}
+	return t.Lambda(f), nil
 }
 
-func newFunction(list []*arvo.Contract, responses *store.Responses, publisher *broker.Publisher, queue broker.QueueAPI, region string) (*function, error) {
+func newFunction(list []*arvo.Contract, responses *store.Responses, publisher *broker.Publisher, queue broker.QueueAPI, t *telemetry.Telemetry, region string) (*function, error) {
 	contracts := map[string]*arvo.Contract{}
 	for _, c := range list {
 		contracts[c.Type()] = c
 	}
-	a := newAPI(api{contracts: contracts, responses: responses, publisher: publisher, region: region, flight: timeout + time.Second})
+	a := newAPI(api{contracts: contracts, responses: responses, publisher: publisher, telemetry: t, region: region, flight: timeout + time.Second})
 	emitters, err := emittersOf(contracts)
 	if err != nil {
 		return nil, err
 	}
-	s := sink{responses: responses, emitters: emitters}
+	s := sink{responses: responses, telemetry: t, emitters: emitters}
 	return &function{
-		api:  a,
-		sink: broker.NewConsumer(broker.ConsumerConfig{Queue: queue, Handle: s.record}),
+		api:  t.HTTP(a),
+		sink: broker.NewConsumer(broker.ConsumerConfig{Queue: queue, Handle: t.Delivery(s.record)}),
 	}, nil
 }
 

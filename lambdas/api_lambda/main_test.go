@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -29,6 +30,7 @@ import (
 	"example.com/arvo/lambdas/services"
 	"example.com/arvo/lambdas/store"
 	"example.com/arvo/lambdas/store/storetest"
+	"example.com/arvo/telemetry"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -171,11 +173,21 @@ func deploy(t testing.TB) deployment {
 	t.Helper()
 	b, s := new(bus), &spy{Client: storetest.Open(t, storetest.ResponseTable)}
 	responses := store.NewResponses(s, storetest.ResponseTable, time.Now)
-	f, err := newFunction(services.Contracts(), responses, broker.NewPublisher(broker.PublisherConfig{Client: b, Bus: "arvo"}), noQueue{}, "eu-central-1")
+	f, err := newFunction(services.Contracts(), responses, broker.NewPublisher(broker.PublisherConfig{Client: b, Bus: "arvo"}), noQueue{}, silent(t), "eu-central-1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return deployment{f, b, s, responses}
+}
+
+// silent is telemetry that nobody hears: no daemon, no collector, no output.
+func silent(t testing.TB) *telemetry.Telemetry {
+	t.Helper()
+	quiet, err := telemetry.Setup(t.Context(), telemetry.Config{Getenv: func(string) string { return "" }, Out: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return quiet
 }
 
 // traceHeaderOfAPI is what Lambda hands over with a request whose trace the REST API began.

@@ -8,11 +8,13 @@ import (
 	"example.com/arvo/lambdas/arvo"
 	"example.com/arvo/lambdas/broker"
 	"example.com/arvo/lambdas/store"
+	"example.com/arvo/telemetry"
 )
 
 // sink keeps what services address to api.thin.lambda.
 type sink struct {
 	responses *store.Responses
+	telemetry *telemetry.Telemetry
 	emitters  map[string]emitter // by emitted type
 }
 
@@ -68,10 +70,18 @@ func (s sink) record(ctx context.Context, d broker.Delivery) error {
 			e.outcome = store.Failed
 		}
 	}
-	_, err := s.responses.Record(ctx, store.Response{
+	recording, err := s.responses.Record(ctx, store.Response{
 		Event: ev, ReceivedAt: d.ReceivedAt, TraceID: traceOf(ev), Outcome: e.outcome, RequestType: e.contract,
 	})
-	return err
+	switch {
+	case err != nil:
+		return err
+	case recording.Duplicate:
+		s.telemetry.Duplicate(ctx, ev)
+	case recording.Ended:
+		s.telemetry.Ended(ctx, ev, e.contract, e.outcome == store.Failed, recording.AcceptedAt)
+	}
+	return nil
 }
 
 // traceOf is the trace that an event belongs to: the subject's, or, for a subject that names none, its own.

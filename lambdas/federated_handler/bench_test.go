@@ -52,12 +52,12 @@ func BenchmarkBatch(b *testing.B) {
 			who, client := credentials.NewStaticCredentialsProvider("any", "any", ""), &http.Client{Transport: instant{}}
 			table := dynamodb.New(dynamodb.Options{Region: "us-east-1", HTTPClient: client, Credentials: who})
 			bus := eventbridge.New(eventbridge.Options{Region: "us-east-1", HTTPClient: client, Credentials: who})
-			handlers, err := host("all", sandbox{store.NewEffects(table, storetest.EffectTable, time.Now)}, arvotest.NewMemory())
+			handlers, err := host("all", sandbox{store.NewEffects(table, storetest.EffectTable, time.Now)}, arvotest.NewMemory(), silent(b))
 			if err != nil {
 				b.Fatal(err)
 			}
 			publisher := broker.NewPublisher(broker.PublisherConfig{Client: bus, Bus: "arvo"})
-			consumer := broker.NewConsumer(broker.ConsumerConfig{Queue: noQueue{}, Handle: router{handlers: handlers, publisher: publisher}.handle})
+			consumer := broker.NewConsumer(broker.ConsumerConfig{Queue: noQueue{}, Handle: router{handlers: handlers, publisher: publisher, create: silent(b).Create}.handle})
 			var batch events.SQSEvent
 			for i := range 10 {
 				ev := request(b, c.typ, fmt.Sprint("e", i), c.data)

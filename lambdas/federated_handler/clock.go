@@ -19,6 +19,7 @@ const tick = "arvo.clock.tick"
 type clock struct {
 	workflows *store.Workflows
 	publisher *broker.Publisher
+	create    create
 	now       func() time.Time
 }
 
@@ -31,6 +32,9 @@ func (c clock) tick(ctx context.Context) error {
 		if err != nil { // it is wrong as it is kept: another try would not heal it, and must not keep the tick from ending well
 			slog.ErrorContext(ctx, "a workflow cannot be told that its calls have timed out", "subject", subject, "error", err)
 			return nil
+		}
+		for i, ev := range missing { // in the trace of the call
+			missing[i] = c.create(ctx, ev)
 		}
 		return c.publisher.Publish(ctx, missing...)
 	})

@@ -15,6 +15,7 @@ import (
 	"example.com/arvo/lambdas/services/payment"
 	"example.com/arvo/lambdas/services/shipping"
 	"example.com/arvo/lambdas/services/workload"
+	"example.com/arvo/telemetry"
 )
 
 // thinAPI is the address of the clients.
@@ -26,11 +27,11 @@ type service interface {
 	Source() string
 }
 
-// host makes the services that hosted names, by their source.
-func host(hosted string, world sandbox, memory arvo.Memory) (map[string]arvo.Handler, error) {
+// host makes the services that hosted names, by their source, each visible to telemetry.
+func host(hosted string, world sandbox, memory arvo.Memory, t *telemetry.Telemetry) (map[string]arvo.Handler, error) {
 	all := map[string]arvo.Handler{}
 	for _, made := range []func() (service, error){
-		func() (service, error) { return fulfilment.NewFulfilment(memory, arvo.Stamp(stamp)) },
+		func() (service, error) { return fulfilment.NewFulfilment(memory, arvo.Stamp(create(t.Create).stamp)) },
 		func() (service, error) { return inventory.NewRelease(world) },
 		func() (service, error) { return inventory.NewReserve(world) },
 		func() (service, error) { return payment.NewCharge(world) },
@@ -42,7 +43,7 @@ func host(hosted string, world sandbox, memory arvo.Memory) (map[string]arvo.Han
 		if err != nil {
 			return nil, err
 		}
-		all[service.Source()] = service
+		all[service.Source()] = t.Handler(service)
 	}
 	if hosted == "" || hosted == "all" {
 		return all, nil
@@ -64,6 +65,7 @@ type router struct {
 	handlers  map[string]arvo.Handler
 	clock     clock
 	publisher *broker.Publisher
+	create    create
 }
 
 func (r router) handle(ctx context.Context, d broker.Delivery) error {
@@ -80,7 +82,7 @@ func (r router) handle(ctx context.Context, d broker.Delivery) error {
 		return err
 	}
 	for i, ev := range out {
-		out[i] = stamp(ctx, d.Event, ev)
+		out[i] = r.create.stamp(ctx, d.Event, ev)
 	}
 	return r.publisher.Publish(ctx, out...)
 }
@@ -88,11 +90,17 @@ func (r router) handle(ctx context.Context, d broker.Delivery) error {
 // receivedAt is the key of the time.Time, in the context of a handler, at which its input was taken from the queue.
 type receivedAt struct{}
 
-// stamp adds to an output what the host has to say of it: the trace goes on, also where nobody makes spans, and an answer
-// to a client tells when its cause was received. A workflow stamps its outputs before it keeps them, so that a second
-// delivery publishes the events of the first; what is there stays as it is.
-func stamp(ctx context.Context, cause, out arvo.Event) arvo.Event {
+// A create names the span that is to send an event, in the event: [telemetry.Telemetry.Create].
+type create func(ctx context.Context, ev arvo.Event) arvo.Event
+
+// stamp adds to an output what the host has to say of it: the trace goes on, and an answer to a client tells when its cause
+// was received. A workflow stamps its outputs before it keeps them, so that a second delivery publishes the events of the
+// first; what is there stays as it is.
+func (c create) stamp(ctx context.Context, cause, out arvo.Event) arvo.Event {
 	if out.Traceparent == "" {
+		out = c(ctx, out)
+	}
+	if out.Traceparent == "" { // there is no span: nobody but the event knows its trace
 		out = out.WithTrace(cause.Traceparent, cause.Tracestate)
 	}
 	at, ok := ctx.Value(receivedAt{}).(time.Time)

@@ -49,7 +49,7 @@ func TestHostedNamesServices(t *testing.T) {
 		{"a name in another case", "com.payment.Charge", nil, `HOSTED names "com.payment.Charge"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := host(c.hosted, sandbox{}, arvotest.NewMemory())
+			got, err := host(c.hosted, sandbox{}, arvotest.NewMemory(), silent(t))
 			if c.fault != "" {
 				if err == nil || !strings.HasPrefix(err.Error(), c.fault) {
 					t.Errorf("got %v, want %q", err, c.fault)
@@ -102,7 +102,7 @@ func hostedBy(t *testing.T, stack *template.Stack, function string) []string {
 	t.Helper()
 	for _, f := range stack.Functions {
 		if f.Name == function {
-			handlers, err := host(f.Environment["HOSTED"], sandbox{}, arvotest.NewMemory())
+			handlers, err := host(f.Environment["HOSTED"], sandbox{}, arvotest.NewMemory(), silent(t))
 			if err != nil {
 				t.Fatal(err)
 			}

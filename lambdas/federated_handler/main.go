@@ -48,47 +48,54 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"example.com/arvo/lambdas/broker"
+	"example.com/arvo/lambdas/services"
 	"example.com/arvo/lambdas/store"
+	"example.com/arvo/telemetry"
 )
 
 func main() {
-	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stdout, nil)))
-	consumer, err := setup(context.Background(), os.Getenv)
+	slog.SetDefault(slog.New(telemetry.Logs(slog.NewJSONHandler(os.Stdout, nil))))
+	consumer, t, err := setup(context.Background(), os.Getenv)
 	if err != nil {
 		slog.Error("federated_handler cannot start", "error", err)
 		os.Exit(1)
 	}
-	lambda.Start(consumer.Batch)
+	lambda.Start(t.Lambda(lambda.NewHandler(consumer.Batch)))
 }
 
-// setup makes the function from its environment.
-func setup(ctx context.Context, getenv func(string) string) (*broker.Consumer, error) {
+// setup makes the function from its environment, and what makes it visible.
+func setup(ctx context.Context, getenv func(string) string) (*broker.Consumer, *telemetry.Telemetry, error) {
 	bus, effectTable, workflowTable := getenv("BUS_NAME"), getenv("EFFECT_TABLE"), getenv("WORKFLOW_TABLE")
 	for _, v := range []struct{ name, value string }{{"BUS_NAME", bus}, {"EFFECT_TABLE", effectTable}, {"WORKFLOW_TABLE", workflowTable}} {
 		if v.value == "" {
-			return nil, fmt.Errorf("%s is not set", v.name)
+			return nil, nil, fmt.Errorf("%s is not set", v.name)
 		}
 	}
 	parallelism, err := parallelismOf(getenv("BATCH_PARALLELISM"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	cfg, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("AWS configuration: %w", err)
+		return nil, nil, fmt.Errorf("AWS configuration: %w", err)
 	}
+	t, err := telemetry.Setup(ctx, telemetry.Config{Getenv: getenv, Contracts: services.Contracts()})
+	if err != nil {
+		return nil, nil, err
+	}
+	t.AWS(&cfg)
 	tables := dynamodb.NewFromConfig(cfg)
 	workflows := store.NewWorkflows(tables, workflowTable, time.Now)
-	handlers, err := host(getenv("HOSTED"), sandbox{store.NewEffects(tables, effectTable, time.Now)}, workflows)
+	handlers, err := host(getenv("HOSTED"), sandbox{store.NewEffects(tables, effectTable, time.Now)}, workflows, t)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	publisher := broker.NewPublisher(broker.PublisherConfig{Client: eventbridge.NewFromConfig(cfg), Bus: bus})
-	clock := clock{workflows: workflows, publisher: publisher, now: time.Now}
+	publisher := broker.NewPublisher(broker.PublisherConfig{Client: eventbridge.NewFromConfig(cfg), Bus: bus, Observer: t})
+	clock := clock{workflows: workflows, publisher: publisher, create: t.Create, now: time.Now}
 	return broker.NewConsumer(broker.ConsumerConfig{
 		Queue: sqs.NewFromConfig(cfg), Parallelism: parallelism,
-		Handle: router{handlers: handlers, clock: clock, publisher: publisher}.handle,
-	}), nil
+		Handle: t.Delivery(router{handlers: handlers, clock: clock, publisher: publisher, create: t.Create}.handle),
+	}), t, nil
 }
 
 func parallelismOf(s string) (int, error) {

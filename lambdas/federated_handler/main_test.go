@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ import (
 	"example.com/arvo/lambdas/broker"
 	"example.com/arvo/lambdas/store"
 	"example.com/arvo/lambdas/store/storetest"
+	"example.com/arvo/telemetry"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -94,20 +96,30 @@ func deploy(t testing.TB, handlers map[string]arvo.Handler) deployment {
 	return deployOn(t, storetest.Open(t, storetest.WorkflowTable), handlers, time.Now)
 }
 
+// silent is telemetry that nobody hears: no daemon, no collector, no output.
+func silent(t testing.TB) *telemetry.Telemetry {
+	t.Helper()
+	quiet, err := telemetry.Setup(t.Context(), telemetry.Config{Getenv: func(string) string { return "" }, Out: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return quiet
+}
+
 // deployOn is deploy with a table for workflows that is there, and a clock.
 func deployOn(t testing.TB, workflowTable store.API, handlers map[string]arvo.Handler, now func() time.Time) deployment {
 	t.Helper()
 	d := deployment{bus: new(bus), log: new(strings.Builder), workflows: store.NewWorkflows(workflowTable, storetest.WorkflowTable, now)}
 	if handlers == nil {
 		var err error
-		if handlers, err = host("all", sandbox{openEffects(t)}, d.workflows); err != nil {
+		if handlers, err = host("all", sandbox{openEffects(t)}, d.workflows, silent(t)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	publisher := broker.NewPublisher(broker.PublisherConfig{Client: d.bus, Bus: "arvo"})
-	clock := clock{workflows: d.workflows, publisher: publisher, now: now}
+	clock := clock{workflows: d.workflows, publisher: publisher, create: silent(t).Create, now: now}
 	d.Consumer = broker.NewConsumer(broker.ConsumerConfig{
-		Queue: noQueue{}, Handle: router{handlers: handlers, clock: clock, publisher: publisher}.handle,
+		Queue: noQueue{}, Handle: router{handlers: handlers, clock: clock, publisher: publisher, create: silent(t).Create}.handle,
 		Log: slog.New(slog.NewJSONHandler(d.log, nil)),
 	})
 	return d
@@ -174,7 +186,7 @@ func TestSetup(t *testing.T) {
 		{"with a service that there is not", "HOSTED", "com.payment.chagre", 0, `HOSTED names "com.payment.chagre"; there are arvo.orc.fulfilment, com.inventory.release, `},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			consumer, err := setup(t.Context(), func(name string) string {
+			consumer, _, err := setup(t.Context(), func(name string) string {
 				if name == c.variable {
 					return c.value
 				}

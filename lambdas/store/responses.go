@@ -161,7 +161,7 @@ func (r *Responses) acceptedBefore(ctx context.Context, req Request, key item, n
 
 // Landed says that the request with this key is no longer in flight.
 func (r *Responses) Landed(ctx context.Context, key string) error {
-	err := r.update(ctx, &dynamodb.UpdateItemInput{
+	_, err := r.update(ctx, &dynamodb.UpdateItemInput{
 		Key:              item{"pk": text(keyOf(key)), "sk": text("KEY")},
 		UpdateExpression: aws.String("REMOVE flightUntil"), ConditionExpression: aws.String("attribute_exists(pk)"),
 	})
@@ -172,12 +172,16 @@ func (r *Responses) Landed(ctx context.Context, key string) error {
 }
 
 // update updates one item, again if a transaction was just at it.
-func (r *Responses) update(ctx context.Context, in *dynamodb.UpdateItemInput) error {
+func (r *Responses) update(ctx context.Context, in *dynamodb.UpdateItemInput) (returned item, err error) {
 	in.TableName = &r.table
-	return retryContention(ctx, func() error {
-		_, err := r.client.UpdateItem(ctx, in)
+	err = retryContention(ctx, func() error {
+		out, err := r.client.UpdateItem(ctx, in)
+		if err == nil {
+			returned = out.Attributes
+		}
 		return err
 	})
+	return returned, err
 }
 
 // Head returns the state of a subject, read consistently, or [ErrNotFound].
@@ -218,11 +222,18 @@ type Response struct {
 	RequestType string
 }
 
-// Record keeps a response; the first delivery wins. duplicate reports that it was delivered before: a success.
-func (r *Responses) Record(ctx context.Context, resp Response) (duplicate bool, err error) {
+// A Recording is what became of a response.
+type Recording struct {
+	Duplicate  bool      // it was delivered before: a success
+	Ended      bool      // it is the one that completed its subject, or failed it
+	AcceptedAt time.Time // of the subject that it ended; zero when nobody has accepted it
+}
+
+// Record keeps a response; the first delivery wins.
+func (r *Responses) Record(ctx context.Context, resp Response) (Recording, error) {
 	event, err := elide(resp.Event)
 	if err != nil {
-		return false, err
+		return Recording{}, err
 	}
 	now := r.now()
 	_, err = r.client.PutItem(ctx, &dynamodb.PutItemInput{
@@ -234,27 +245,33 @@ func (r *Responses) Record(ctx context.Context, resp Response) (duplicate bool, 
 	})
 	var exists *types.ConditionalCheckFailedException
 	if err != nil && !errors.As(err, &exists) {
-		return false, fmt.Errorf("store: record %s: %w", resp.Event.ID, err)
+		return Recording{}, fmt.Errorf("store: record %s: %w", resp.Event.ID, err)
 	}
 	// HEAD is updated after a duplicate too: the first delivery may have died in between.
 	id := seenID(resp.Event)
-	old, err := r.count(ctx, resp, id, resp.Outcome != Pending, now)
+	ends := resp.Outcome != Pending
+	old, head, err := r.count(ctx, resp, id, ends, now)
 	if err == nil && old != nil && !slices.Contains(old.texts("seen"), id) {
 		// Completed by another event, or this one does not answer the request: it counts, and completes nothing.
-		old, err = r.count(ctx, resp, id, false, now)
+		ends = false
+		old, head, err = r.count(ctx, resp, id, ends, now)
 	}
 	if err != nil {
-		return false, fmt.Errorf("store: record %s: %w", resp.Event.ID, err)
+		return Recording{}, fmt.Errorf("store: record %s: %w", resp.Event.ID, err)
 	}
 	if old != nil {
-		return true, r.countAgain(ctx, resp.Event.Subject)
+		return Recording{Duplicate: true}, r.countAgain(ctx, resp.Event.Subject)
 	}
-	return false, nil
+	recording := Recording{Ended: ends}
+	if at := head.number("acceptedAt"); ends && at != 0 {
+		recording.AcceptedAt = time.UnixMilli(at)
+	}
+	return recording, nil
 }
 
 // count adds an event to HEAD unless HEAD has it already, or, for a terminal one, is completed or belongs to another
-// type of request; then it returns HEAD as it is.
-func (r *Responses) count(ctx context.Context, resp Response, id string, terminal bool, now time.Time) (old item, err error) {
+// type of request; then it returns HEAD as it is, old. Of a terminal one that is added it returns HEAD as it became, head.
+func (r *Responses) count(ctx context.Context, resp Response, id string, terminal bool, now time.Time) (old, head item, err error) {
 	names := map[string]string{"#status": "status"}
 	values := item{
 		":id": text(id), ":ids": &types.AttributeValueMemberSS{Value: []string{id}}, ":one": number(1),
@@ -262,9 +279,11 @@ func (r *Responses) count(ctx context.Context, resp Response, id string, termina
 	}
 	condition := "NOT contains(seen, :id)"
 	set := "SET expiresAt = :expires"
+	var want types.ReturnValue
 	if terminal {
 		condition += " AND (attribute_not_exists(#status) OR #status = :pending) AND (attribute_not_exists(requestType) OR requestType = :type)"
 		set += ", #status = :status, completedAt = :now"
+		want = types.ReturnValueAllNew
 		values[":status"], values[":now"], values[":type"] = text(string(resp.Outcome)), number(now.UnixMilli()), text(resp.RequestType)
 	} else {
 		set += ", #status = if_not_exists(#status, :pending)"
@@ -274,8 +293,9 @@ func (r *Responses) count(ctx context.Context, resp Response, id string, termina
 		set += ", traceId = if_not_exists(traceId, :trace)"
 		values[":trace"] = text(resp.TraceID)
 	}
-	err = r.update(ctx, &dynamodb.UpdateItemInput{
+	head, err = r.update(ctx, &dynamodb.UpdateItemInput{
 		Key:                      item{"pk": text(resp.Event.Subject), "sk": text("HEAD")},
+		ReturnValues:             want,
 		UpdateExpression:         aws.String(set + " ADD seen :ids, deliveries :one, units :units"),
 		ConditionExpression:      aws.String(condition),
 		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
@@ -283,14 +303,14 @@ func (r *Responses) count(ctx context.Context, resp Response, id string, termina
 	})
 	var failed *types.ConditionalCheckFailedException
 	if errors.As(err, &failed) {
-		return failed.Item, nil
+		return failed.Item, nil, nil
 	}
-	return nil, err
+	return nil, head, err
 }
 
 // countAgain counts the delivery of an event that HEAD has.
 func (r *Responses) countAgain(ctx context.Context, subject string) error {
-	err := r.update(ctx, &dynamodb.UpdateItemInput{
+	_, err := r.update(ctx, &dynamodb.UpdateItemInput{
 		Key:                       item{"pk": text(subject), "sk": text("HEAD")},
 		UpdateExpression:          aws.String("ADD deliveries :one"),
 		ExpressionAttributeValues: item{":one": number(1)},

@@ -89,11 +89,11 @@ func head(t testing.TB, r *store.Responses) store.Head {
 
 func record(t testing.TB, r *store.Responses, resp store.Response) (duplicate bool) {
 	t.Helper()
-	duplicate, err := r.Record(t.Context(), resp)
+	recording, err := r.Record(t.Context(), resp)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return duplicate
+	return recording.Duplicate
 }
 
 func TestARequestAndItsResponse(t *testing.T) {

@@ -52,6 +52,9 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("store: %s has %d bytes, over DynamoDB's limit of %d", e.What, e.Size, e.Limit)
 }
 
+// Unwrap returns [arvo.ErrTooLarge]: the workflow fails, for another try would end alike.
+func (e *TooLargeError) Unwrap() error { return arvo.ErrTooLarge }
+
 // Recall implements [arvo.Memory]. It reads STATE, and IN only if STATE says that the input may have been taken: an input
 // that is new costs one call, and in this order an old one cannot be missed.
 func (w *Workflows) Recall(ctx context.Context, subject string, input arvo.Key) (*arvo.Workflow, *arvo.Record, error) {

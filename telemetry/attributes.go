@@ -21,14 +21,15 @@ const (
 
 // Attributes that are this package's own.
 const (
-	keyOutcome       = attribute.Key("arvo.outcome")
-	keyFailure       = attribute.Key("arvo.failure") // who is to blame; see failure
-	keyClientTrace   = attribute.Key("arvo.client.trace_id")
-	keyReceives      = attribute.Key("arvo.message.receives")
-	keyEnvelopeID    = attribute.Key("arvo.envelope.id")
-	keyAWSService    = attribute.Key("arvo.aws.service")
-	keyExpectedError = attribute.Key("arvo.aws.expected_error")
-	keyQueueARN      = attribute.Key("arvo.queue.arn")
+	keyOutcome        = attribute.Key("arvo.outcome")
+	keyFailure        = attribute.Key("arvo.failure") // who is to blame; see failure
+	keyClientTrace    = attribute.Key("arvo.client.trace_id")
+	keyMessageHandler = attribute.Key("arvo.message.handler") // the source of the service that took a message
+	keyReceives       = attribute.Key("arvo.message.receives")
+	keyEnvelopeID     = attribute.Key("arvo.envelope.id")
+	keyAWSService     = attribute.Key("arvo.aws.service")
+	keyExpectedError  = attribute.Key("arvo.aws.expected_error")
+	keyQueueARN       = attribute.Key("arvo.queue.arn")
 )
 
 // messagingEventBridge is the messaging.system of a bus; the conventions register none.
@@ -76,7 +77,7 @@ var toXRay = map[attribute.Key]func(*segment.Document, attribute.Value){
 	keyQueueARN:                       func(d *segment.Document, v attribute.Value) { d.ResourceARN = v.AsString() },
 
 	// What the document says already, by its kind, name, flags or cause.
-	semconv.RPCSystemNameKey: nil, keyAWSService: nil, keyHandlerSource: nil, keyFailure: nil, keyOpenInference: nil, keySpanKind: nil,
+	semconv.RPCSystemNameKey: nil, keyAWSService: nil, keyHandlerSource: nil, keyMessageHandler: nil, keyFailure: nil, keyOpenInference: nil, keySpanKind: nil,
 	semconv.ExceptionTypeKey: nil, semconv.ExceptionMessageKey: nil, semconv.ExceptionStacktraceKey: nil, semconv.ErrorTypeKey: nil,
 	semconv.MessagingSystemKey: nil, semconv.MessagingOperationNameKey: nil, semconv.MessagingOperationTypeKey: nil,
 	semconv.MessagingDestinationNameKey: nil, semconv.DBSystemNameKey: nil, semconv.AWSLambdaInvokedARNKey: nil,
@@ -88,7 +89,7 @@ var toXRay = map[attribute.Key]func(*segment.Document, attribute.Value){
 var annotationOf = map[attribute.Key]string{
 	semconv.CloudEventsEventSubjectKey: "subject",
 	semconv.CloudEventsEventTypeKey:    "event_type",
-	keyHandlerSource:                   "handler",
+	keyMessageHandler:                  "handler",
 	keyOutcome:                         "outcome",
 	keyClientTrace:                     "client_trace_id",
 }

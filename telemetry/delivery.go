@@ -139,19 +139,35 @@ func (t *Telemetry) crossed(ctx context.Context, s *scope, creation trace.SpanCo
 		published = sent
 	}
 	traceID := segment.TraceID(creation.TraceID())
-	busID := segment.HopID(traceID, segment.ID(creation.SpanID()), segment.OriginEvents, t.bus)
-	ctx = t.hop(ctx, s, shapeBus, busID, t.bus, published, sent, messagingEventBridge, keyEnvelopeID.String(clip(d.ID, maxText)))
-	queue := s.invocation.queue
-	queueID := segment.HopID(traceID, busID, segment.OriginQueue, queue)
-	return t.hop(ctx, s, shapeQueue, queueID, queue, sent, received, semconv.MessagingSystemAWSSQS,
-		keyQueueARN.String(s.invocation.queueARN), keyReceives.Int(d.Receives))
+	bus := segment.Document{
+		TraceID: traceID, ParentID: segment.ID(creation.SpanID()), Name: t.bus, Origin: segment.OriginEvents, Start: segment.At(published), End: segment.At(sent),
+	}
+	bus.ID = segment.HopID(traceID, bus.ParentID, bus.Origin, bus.Name)
+	queue := segment.Document{
+		TraceID: traceID, ParentID: bus.ID, Name: s.invocation.queue, Origin: segment.OriginQueue, Start: bus.End, End: segment.At(received),
+		ResourceARN: s.invocation.queueARN,
+	}
+	queue.ID = segment.HopID(traceID, queue.ParentID, queue.Origin, queue.Name)
+	if d.Receives > 1 {
+		addMetadata(&queue, string(keyReceives), segment.Int(int64(d.Receives)))
+	}
+	if t.daemon != nil {
+		t.daemon.send(&bus)
+		t.daemon.send(&queue)
+	}
+	if t.collector != nil {
+		ctx := t.hop(ctx, s, &bus, messagingEventBridge, keyEnvelopeID.String(clip(d.ID, maxText)))
+		t.hop(ctx, s, &queue, semconv.MessagingSystemAWSSQS, keyQueueARN.String(s.invocation.queueARN), keyReceives.Int(d.Receives))
+	}
+	return trace.ContextWithSpanContext(ctx, creation.WithSpanID(trace.SpanID(queue.ID)))
 }
 
-func (t *Telemetry) hop(ctx context.Context, s *scope, shape shape, id segment.ID, name string, start, end time.Time, attributes ...attribute.KeyValue) context.Context {
-	own := &scope{invocation: s.invocation, root: &root{shape: shape, invocation: s.invocation}, spanID: trace.SpanID(id)}
-	_, span := t.tracer.Start(context.WithValue(ctx, scopeKey{}, own), name, trace.WithTimestamp(start), trace.WithAttributes(attributes...))
-	span.End(trace.WithTimestamp(end))
-	// Remote: what follows is a local root of its own.
+// hop is the span of a hop's document, for a collector, and returns a context to which the span is remote: what follows is a
+// local root of its own.
+func (t *Telemetry) hop(ctx context.Context, s *scope, d *segment.Document, attributes ...attribute.KeyValue) context.Context {
+	own := &scope{invocation: s.invocation, root: &root{shape: shapeHop, invocation: s.invocation}, spanID: trace.SpanID(d.ID)}
+	_, span := t.tracer.Start(context.WithValue(ctx, scopeKey{}, own), d.Name, trace.WithTimestamp(d.Start.Time()), trace.WithAttributes(attributes...))
+	span.End(trace.WithTimestamp(d.End.Time()))
 	return trace.ContextWithSpanContext(ctx, span.SpanContext().WithRemote(true))
 }
 

@@ -35,10 +35,6 @@ func (f *function) document(r *root, spans []sdktrace.ReadOnlySpan) segment.Docu
 	case shapeDetached:
 		d.Type = segment.TypeSubsegment
 		namespace(&d, s)
-	case shapeBus:
-		d.Name, d.Origin = s.Name(), segment.OriginEvents
-	case shapeQueue:
-		d.Name, d.Origin = s.Name(), segment.OriginQueue
 	}
 	if len(spans) > 0 {
 		d.Subsegments = embed(s.SpanContext().SpanID(), spans, true)
@@ -70,7 +66,7 @@ func embed(parent trace.SpanID, spans []sdktrace.ReadOnlySpan, root bool) []segm
 
 // namespace says whom a subsegment calls. One without a namespace is the function's own work.
 func namespace(d *segment.Document, s sdktrace.ReadOnlySpan) {
-	var service, handler, peer string
+	var service, handler, peer, destination string
 	for _, a := range s.Attributes() {
 		switch a.Key {
 		case keyAWSService:
@@ -79,12 +75,17 @@ func namespace(d *segment.Document, s sdktrace.ReadOnlySpan) {
 			handler = a.Value.AsString()
 		case semconv.ServicePeerNameKey, semconv.ServerAddressKey:
 			peer = a.Value.AsString()
+		case semconv.MessagingDestinationNameKey:
+			destination = a.Value.AsString()
 		}
 	}
 	kind := s.SpanKind()
 	switch {
 	case service != "":
 		d.Name, d.Namespace = service, segment.NamespaceAWS
+		if destination != "" { // a bus, a queue
+			awsOf(d).ResourceNames = []string{destination}
+		}
 	case handler != "":
 		d.Name, d.Namespace = handler, segment.NamespaceRemote
 	case kind == trace.SpanKindClient || kind == trace.SpanKindProducer:

@@ -130,7 +130,7 @@ func (h *tracedHandler) measure(ctx context.Context, in arvo.Event, out []arvo.E
 	}
 	s.message.handler, s.message.handled, s.message.outcome = true, time.Since(begun), outcome
 	if s.message.span.IsRecording() {
-		s.message.span.SetAttributes(keyHandlerSource.String(h.sourceOr(in)))
+		s.message.span.SetAttributes(keyMessageHandler.String(h.sourceOr(in)))
 	}
 }
 

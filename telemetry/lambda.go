@@ -87,7 +87,11 @@ func (l *tracedLambda) Invoke(ctx context.Context, payload []byte) (out []byte, 
 		if ok {
 			s.root.shape = shapeInvocation
 		}
-		ctx, span = t.tracer.Start(context.WithValue(ctx, scopeKey{}, s), t.function.name, trace.WithSpanKind(trace.SpanKindServer))
+		name := t.function.name
+		if inv.queue != "" {
+			name = "batch " + inv.queue
+		}
+		ctx, span = t.tracer.Start(context.WithValue(ctx, scopeKey{}, s), name, trace.WithSpanKind(trace.SpanKindServer))
 		inv.span = span.SpanContext()
 		if !ok {
 			s.root.anchor = inv.span.SpanID()

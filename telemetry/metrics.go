@@ -47,6 +47,7 @@ const (
 type metrics struct {
 	mu    sync.Mutex
 	out   io.Writer
+	room  []byte // of a line
 	types map[string]bool
 	svc   []byte // the dimension Service, as a member
 }
@@ -95,7 +96,10 @@ func (m *metrics) write(inv *invocation, l line, measures ...measure) {
 		}
 		inv.mu.Unlock()
 	}
-	m.emit(m.append(nil, l, measures))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.room = m.append(m.room[:0], l, measures)
+	_, _ = m.out.Write(m.room) // see emit
 }
 
 // maxLines bounds what is held of an invocation's lines, in bytes.

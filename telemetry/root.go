@@ -15,8 +15,7 @@ const (
 	shapeSegment    shape = iota // a segment of the function
 	shapeInvocation              // a subsegment of the segment that Lambda makes of the invocation
 	shapeDetached                // a subsegment of a segment that another invocation has sent
-	shapeBus                     // the segment of a bus that an event has crossed
-	shapeQueue                   // the segment of a queue that an event has waited in
+	shapeHop                     // nothing: the bus or queue that an event has crossed is reported without a span
 )
 
 // Limits of what is kept of spans that have not ended.

@@ -103,7 +103,7 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 
 // send sends a local root and the spans beneath it.
 func (t *Telemetry) send(r *root, spans []sdktrace.ReadOnlySpan) {
-	if t.daemon != nil {
+	if t.daemon != nil && r.shape != shapeHop {
 		d := t.function.document(r, spans)
 		t.daemon.send(&d)
 	}

@@ -122,6 +122,29 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// The segment that a trace begins with is the first without a parent, also when one whose parent was lost is older.
+func TestEntry(t *testing.T) {
+	lost, root := segment.ID{9}, segment.ID{1}
+	doc := func(id, parent segment.ID, start segment.Time) segment.Document {
+		return segment.Document{TraceID: segment.TraceID{1}, ID: id, ParentID: parent, Name: "n", Start: start, End: start + 10}
+	}
+	for name, c := range map[string]struct {
+		docs []segment.Document
+		want segment.ID
+	}{
+		"a root, and an older segment whose parent was lost": {[]segment.Document{doc(segment.ID{2}, lost, 1), doc(root, segment.ID{}, 5)}, root},
+		"two roots": {[]segment.Document{doc(root, segment.ID{}, 5), doc(segment.ID{2}, segment.ID{}, 6)}, root},
+		"no root":   {[]segment.Document{doc(segment.ID{3}, lost, 7), doc(segment.ID{2}, lost, 6)}, segment.ID{2}},
+	} {
+		if got := filter.FactsOf(tracetree.Build(c.docs)).Entry; got == nil || got.ID != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if got := filter.FactsOf(tracetree.Build(nil)).Entry; got != nil {
+		t.Errorf("nothing begins with %v", got)
+	}
+}
+
 func TestParseErrors(t *testing.T) {
 	for _, c := range []struct {
 		name, expression string

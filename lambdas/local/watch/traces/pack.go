@@ -33,7 +33,7 @@ const documentHead = 8 + 1 + 4
 // pack compresses the traces that are quiet for longest until what is plain is at most a quarter of the memory. A
 // trace on which something is still written is seldom among them.
 func (s *Store) pack(last *trace) {
-	if s.quiet == nil {
+	if s.quiet == nil { // nothing has been packed yet
 		s.quiet = s.order.Front()
 	}
 	for s.plain > s.options.Memory/4 && s.plain > blockText {
@@ -45,9 +45,6 @@ func (s *Store) pack(last *trace) {
 				break
 			}
 			s.quiet = s.quiet.Next()
-			if t.block != nil {
-				continue
-			}
 			t.offset = s.packer.text.Len()
 			for _, d := range t.documents {
 				var head [documentHead]byte

@@ -84,8 +84,8 @@ type Store struct {
 
 	mu      sync.RWMutex
 	traces  map[segment.TraceID]*trace
-	order   list.List // of *trace, that with the oldest last document first
-	quiet   *list.Element
+	order   list.List     // of *trace, that with the oldest last document first
+	quiet   *list.Element // before it, all traces are packed; from it on, none. Nil before the first packing
 	index   map[uint64]*posting
 	packer  packer
 	plain   int64 // bytes of traces that are not packed
@@ -225,6 +225,9 @@ func (s *Store) keep(t *trace, d *segment.Document, text string) error {
 }
 
 func (s *Store) moveToBack(t *trace) {
+	if t.element == s.order.Back() {
+		return
+	}
 	if s.quiet == t.element {
 		s.quiet = t.element.Next()
 	}

@@ -273,12 +273,15 @@ func TestHostileNesting(t *testing.T) {
 	}
 	ask(t, api, "/Traces", `{"TraceIds":["1-65000000-000000000000000000000001"]}`, &out)
 	ids := map[string]bool{}
-	var walk func(m map[string]any)
-	walk = func(m map[string]any) {
+	var walk func(m map[string]any, depth int)
+	walk = func(m map[string]any, depth int) {
+		if depth > 100 {
+			t.Fatalf("a subsegment stands %d deep", depth)
+		}
 		ids[fmt.Sprint(m["id"])] = true
 		subsegments, _ := m["subsegments"].([]any)
 		for _, s := range subsegments {
-			walk(s.(map[string]any))
+			walk(s.(map[string]any), depth+1)
 		}
 	}
 	for _, s := range out.Traces[0].Segments {
@@ -286,7 +289,7 @@ func TestHostileNesting(t *testing.T) {
 		if err := json.Unmarshal([]byte(s.Document), &m); err != nil {
 			t.Fatal(err)
 		}
-		walk(m)
+		walk(m, 0)
 	}
 	if len(ids) != depth {
 		t.Errorf("%d ids, want %d", len(ids), depth)

@@ -315,6 +315,7 @@ func TestAnswers(t *testing.T) {
 		{"base64 stays for one that does not", `{"statusCode":200,"body":"iVBORw==","isBase64Encoded":true}`, "text/html", "200 iVBORw==", nil},
 		{"base64 that is none", `{"statusCode":200,"body":"?","isBase64Encoded":true}`, "image/png", malformed, nil},
 		{"an unknown member", `{"statusCode":200,"wrongValue":"value"}`, "", malformed, nil},
+		{"a member whose name has another case", `{"StatusCode":200}`, "", malformed, nil},
 		{"a body that is no string", `{"statusCode":200,"body":{}}`, "", malformed, nil},
 		{"null", `null`, "", malformed, nil},
 		{"a string", `"hello"`, "", malformed, nil},

@@ -454,6 +454,7 @@ func TestOutcomes(t *testing.T) {
 		{"an empty list is success", true, answers(`{"batchItemFailures":[]}`), 4},
 		{"a null list is success", true, answers(`{"batchItemFailures":null}`), 4},
 		{"a text keeps the batch", true, answers(`"ok"`), 0},
+		{"a list of another name, if only in its case, is none", true, answers(`{"BatchItemFailures":[{"itemIdentifier":"x"}]}`), 4},
 		{"no JSON keeps the batch", true, answers(`{"batchItemFailures"`), 0},
 		{"a list that is none keeps the batch", true, answers(`{"batchItemFailures":"x"}`), 0},
 		{"a wrong key keeps the batch", true, answers(`{"batchItemFailures":[{"foo":"notvalid"}]}`), 0},

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
+)
+
+// errInterrupted is the failure of a run that was asked to end.
+var errInterrupted = errors.New("interrupted")
+
+// explain says in a person's words what stopped a call, and what to do about it. where is the endpoint, or the region.
+func explain(err error, where string) error {
+	var (
+		failure smithy.APIError
+		dns     *net.DNSError
+		op      *net.OpError
+		missing *aws.MissingRegionError
+	)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return errInterrupted
+	case errors.As(err, &missing), strings.Contains(err.Error(), "Missing Region"):
+		return errors.New("no region: give --region, or set AWS_REGION; for the local stack, --endpoint-url http://127.0.0.1:4566")
+	case errors.As(err, &failure):
+		return explainRefusal(failure, where)
+	case errors.As(err, &dns):
+		return fmt.Errorf("there is no host %s: is the region or --endpoint-url misspelt, or the network down?", dns.Name)
+	case errors.As(err, &op):
+		return fmt.Errorf("cannot reach X-Ray at %s: %v; if it is the local stack that you mean, is `go run ./lambdas/local` ready?", where, op.Err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("X-Ray at %s did not answer in time", where)
+	case strings.Contains(err.Error(), "get identity") || strings.Contains(err.Error(), "credentials"):
+		return fmt.Errorf("no AWS credentials: set AWS_PROFILE, or sign in (aws sso login, aws login); for the local stack, --endpoint-url http://127.0.0.1:4566 needs none (%v)", last(err))
+	}
+	return fmt.Errorf("X-Ray at %s: %w", where, last(err))
+}
+
+func explainRefusal(failure smithy.APIError, where string) error {
+	code, message := failure.ErrorCode(), visible(failure.ErrorMessage())
+	switch code {
+	case "UnrecognizedClientException", "InvalidSignatureException", "InvalidClientTokenId", "MissingAuthenticationToken", "MissingAuthenticationTokenException", "IncompleteSignature":
+		return fmt.Errorf("%s does not accept the credentials (%s: %s): are they of this account and partition?", where, code, message)
+	case "ExpiredTokenException", "ExpiredToken", "RequestExpired":
+		return fmt.Errorf("the credentials have expired (%s): sign in again", code)
+	case "AccessDeniedException", "AccessDenied":
+		return fmt.Errorf("the credentials may not read X-Ray in %s (%s): the managed policy AWSXrayReadOnlyAccess allows it", where, message)
+	case "ThrottledException", "ThrottlingException":
+		return fmt.Errorf("X-Ray in %s throttles: try again in a moment", where)
+	}
+	return fmt.Errorf("X-Ray at %s refused: %s: %s", where, code, message)
+}
+
+// last is the innermost error: the SDK's own layers tell what operation failed how, which the message says already.
+func last(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}
+
+// notFound says that there is no trace, and what that may mean.
+func notFound(q *question, where string) error {
+	var b strings.Builder
+	switch {
+	case q.trace.IsZero() && q.arvo != nil:
+		fmt.Fprintf(&b, "no trace of this subject in %s\n", where)
+		b.WriteString("  The subject names no trace in meta.trace, and no trace of the last 30 days has it as its annotation.")
+	case q.trace.IsZero():
+		fmt.Fprintf(&b, "no trace of the subject %s in %s\n", quoted(q.subject()), where)
+		b.WriteString("  It is not a subject of Arvo's form, which would name its trace, and no trace of the last 30 days has it as its annotation.")
+	case q.arvo != nil:
+		fmt.Fprintf(&b, "no trace %s in %s\n  The subject names it in meta.trace, and X-Ray has no document of it.", q.trace, where)
+	default:
+		fmt.Fprintf(&b, "no trace %s in %s\n  X-Ray has no document of it.", q.trace, where)
+	}
+	if began := time.Unix(q.trace.Epoch(), 0).UTC(); !q.trace.IsZero() && time.Since(began) > retention && began.Year() > 2014 {
+		fmt.Fprintf(&b, " By its id it began on %s, and X-Ray keeps traces for 30 days.", began.Format("2006-01-02"))
+		return errors.New(b.String())
+	}
+	b.WriteString("\n  Was it sampled? Of a request that was not (Sampled=0, see the parameter TraceSampleRate) nothing is recorded, and nothing can be seen afterwards.")
+	b.WriteString("\n  Is it young? Documents take a few seconds to arrive. Is this the right region and account?")
+	return errors.New(b.String())
+}
+
+func quoted(s string) string { return fmt.Sprintf("%q", cut(visible(s), 60)) }
+
+// isLoopback tells whether an endpoint is this machine.
+func isLoopback(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return false
+	}
+	host := u.Hostname()
+	ip := net.ParseIP(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
+}
+
+// consoleOf is the address of a region's console up to a trace's id; "" where there is none.
+func consoleOf(region string) string {
+	domain := ".console.aws.amazon.com"
+	switch {
+	case region == "":
+		return ""
+	case strings.HasPrefix(region, "cn-"):
+		domain = ".console.amazonaws.cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		domain = ".console.amazonaws-us-gov.com"
+	}
+	return "https://" + region + domain + "/cloudwatch/home?region=" + region + "#xray:traces/"
+}

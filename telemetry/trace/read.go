@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/xray"
+	"github.com/aws/aws-sdk-go-v2/service/xray/types"
+
+	"example.com/arvo/telemetry/segment"
+	"example.com/arvo/telemetry/tracetree"
+)
+
+// What X-Ray allows and keeps.
+const (
+	batchSize = 5                   // trace ids of BatchGetTraces
+	window    = 6 * time.Hour       // of one search; longer ones are refused or sampled
+	retention = 30 * 24 * time.Hour // of traces
+	maxTraces = 50                  // of a subject that are read; it should have one
+)
+
+// xrayAPI is what the command needs of X-Ray; an *xray.Client has it.
+type xrayAPI interface {
+	xray.BatchGetTracesAPIClient
+	xray.GetTraceSummariesAPIClient
+	xray.GetTraceGraphAPIClient
+	xray.GetServiceGraphAPIClient
+}
+
+// A recording is what X-Ray has of some traces.
+type recording struct {
+	docs []segment.Document
+	raw  []json.RawMessage // the documents as they were stored, inferred ones included
+
+	unreadable int               // documents that are none
+	reason     error             // of the first of them
+	full       []segment.TraceID // traces to which X-Ray took no more documents
+}
+
+// fetch reads traces. Those that X-Ray does not know are left out.
+func fetch(ctx context.Context, api xrayAPI, ids ...segment.TraceID) (*recording, error) {
+	var r recording
+	for some := range slices.Chunk(ids, batchSize) {
+		names := make([]string, len(some))
+		for i, id := range some {
+			names[i] = id.String()
+		}
+		pages := xray.NewBatchGetTracesPaginator(api, &xray.BatchGetTracesInput{TraceIds: names})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return nil, err
+			}
+			for _, t := range page.Traces {
+				r.add(&t)
+			}
+		}
+	}
+	return &r, nil
+}
+
+func (r *recording) add(t *types.Trace) {
+	if aws.ToBool(t.LimitExceeded) {
+		if id, err := segment.ParseTraceID(aws.ToString(t.Id)); err == nil && !slices.Contains(r.full, id) {
+			r.full = append(r.full, id)
+		}
+	}
+	for _, s := range t.Segments {
+		text := []byte(aws.ToString(s.Document))
+		d, err := segment.Decode(text)
+		if err != nil {
+			if r.unreadable++; r.reason == nil {
+				r.reason = fmt.Errorf("segment %.40q: %w", aws.ToString(s.Id), err)
+			}
+			continue
+		}
+		if d.TraceID.IsZero() { // told by the trace that it is in
+			if id, err := segment.ParseTraceID(aws.ToString(t.Id)); err == nil {
+				d.TraceID = id
+			}
+		}
+		r.docs = append(r.docs, d)
+		r.raw = append(r.raw, text)
+	}
+}
+
+// search finds the traces of a subject by its annotation, the newest first. It looks back in windows until it has found
+// some and a window beyond has none, or there is nothing left to look at. far is called when the last day has nothing.
+func search(ctx context.Context, api xrayAPI, q *question, far func()) ([]segment.TraceID, error) {
+	expression := q.expression()
+	if expression == "" {
+		return nil, nil
+	}
+	var found []segment.TraceID
+	now := time.Now()
+	// Clocks differ: a trace may have begun in what is the future here.
+	for to := now.Add(time.Minute); now.Sub(to) < retention && len(found) < maxTraces; to = to.Add(-window) {
+		if len(found) == 0 && to.Before(now.Add(-24*time.Hour)) && far != nil {
+			far()
+			far = nil
+		}
+		ids, err := between(ctx, api, expression, to.Add(-window), to)
+		if err != nil {
+			return nil, err
+		}
+		if len(ids) == 0 && len(found) > 0 {
+			break
+		}
+		for _, id := range ids {
+			if !slices.Contains(found, id) {
+				found = append(found, id)
+			}
+		}
+	}
+	return found[:min(len(found), maxTraces)], nil
+}
+
+// between are the traces that began in one window and that the expression matches.
+func between(ctx context.Context, api xrayAPI, expression string, from, to time.Time) ([]segment.TraceID, error) {
+	var found []segment.TraceID
+	pages := xray.NewGetTraceSummariesPaginator(api, &xray.GetTraceSummariesInput{
+		StartTime: &from, EndTime: &to, FilterExpression: &expression, TimeRangeType: types.TimeRangeTypeTraceId, Sampling: aws.Bool(false),
+	})
+	for pages.HasMorePages() && len(found) < maxTraces {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range page.TraceSummaries {
+			if id, err := segment.ParseTraceID(aws.ToString(s.Id)); err == nil {
+				found = append(found, id)
+			}
+		}
+	}
+	return found, nil
+}
+
+// siblings are the traces that carry the subject and began while the known one ran, or soon after.
+func siblings(ctx context.Context, api xrayAPI, q *question, known *tracetree.Tree) ([]segment.TraceID, error) {
+	times := known.Times()
+	expression := q.expression()
+	if expression == "" || times.Start == 0 {
+		return nil, nil
+	}
+	var found []segment.TraceID
+	from, end := times.Start.Time().Add(-time.Minute), times.End.Time().Add(window/2)
+	if now := time.Now().Add(time.Minute); now.Before(end) {
+		end = now
+	}
+	for ; from.Before(end) && len(found) < maxTraces; from = from.Add(window) {
+		to := from.Add(window)
+		if to.After(end) {
+			to = end
+		}
+		ids, err := between(ctx, api, expression, from, to)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			if !slices.Contains(found, id) && !slices.Contains(known.Traces, id) {
+				found = append(found, id)
+			}
+		}
+	}
+	return found, nil
+}
+
+// traceGraph is the map that X-Ray draws of the traces.
+func traceGraph(ctx context.Context, api xrayAPI, ids []segment.TraceID) ([]types.Service, error) {
+	var services []types.Service
+	for some := range slices.Chunk(ids, batchSize) {
+		names := make([]string, len(some))
+		for i, id := range some {
+			names[i] = id.String()
+		}
+		pages := xray.NewGetTraceGraphPaginator(api, &xray.GetTraceGraphInput{TraceIds: names})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return nil, err
+			}
+			services = append(services, page.Services...)
+		}
+	}
+	return services, nil
+}
+
+// queuesNear are the names of the queues on the service map of the hour around a time: those of other traces, by which a
+// queue is recognised of which this trace has lost every document.
+func queuesNear(ctx context.Context, api xrayAPI, at time.Time) ([]string, error) {
+	from, to := at.Add(-30*time.Minute), at.Add(30*time.Minute)
+	pages := xray.NewGetServiceGraphPaginator(api, &xray.GetServiceGraphInput{StartTime: &from, EndTime: &to})
+	var names []string
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range page.Services {
+			name := aws.ToString(s.Name)
+			if aws.ToString(s.Type) == segment.OriginQueue && name != "" && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names, nil
+}

@@ -1,0 +1,408 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"example.com/arvo/telemetry/segment"
+	"example.com/arvo/telemetry/tracetree"
+)
+
+// A kind says how the time of a row passed.
+type kind int
+
+const (
+	work  kind = iota
+	queue      // an event waited
+	bus        // an event was on its way
+)
+
+// A row is one line of the picture: a hop, or a call that a hop made.
+type row struct {
+	span   *tracetree.Span
+	folded []*tracetree.Span // what it stands for as well, see [picture]
+	parent *row              // the row in which it happened or that led to it
+	sent   bool              // it is an event's way from parent, not what parent did
+	kind   kind
+	depth  int
+
+	name, detail string
+	notes        []string
+	causes       []string // of its failure, but for those that a row beneath it gives
+	problems     []tracetree.Problem
+	logs         []logLine
+
+	fault, error, throttle bool
+	start, end             segment.Time // end 0: in progress
+}
+
+// failed tells whether anything went wrong, be it the caller's mistake.
+func (r *row) failed() bool { return r.fault || r.error || r.throttle }
+
+// A picture is a tree as a person wants to see it. Documents that describe one thing from several sides share a row:
+//
+//   - the Lambda service, the function that it ran, its Invocation and Overhead, and what the function says of the request
+//   - the call of something that reports itself, and whoever called
+//   - a call, and the segment that X-Ray infers from it
+//   - the creation of an event, and the bus that it crossed
+//
+// A row is indented beneath what it happened in. An event continues at the level of the function that sent it as long as
+// that is the only one: a chain of events reads downwards and not off the edge. Of several, each is a branch.
+type picture struct {
+	rows []*row // in the order of drawing
+	of   map[*tracetree.Span]*row
+}
+
+// newPicture makes the picture of a tree with its problems.
+func newPicture(t *tracetree.Tree, problems []tracetree.Problem) *picture {
+	p := &picture{of: make(map[*tracetree.Span]*row, len(t.Spans))}
+	for _, root := range t.Roots {
+		p.root(root)
+	}
+	for _, r := range p.rows {
+		p.describe(r)
+	}
+	p.dropRepeatedCauses()
+	for _, problem := range problems {
+		if r := p.of[problem.Span]; r != nil {
+			r.problems = append(r.problems, problem)
+		}
+	}
+	return p
+}
+
+func (p *picture) root(s *tracetree.Span) {
+	switch {
+	case s.IsBus() || s.IsQueue():
+		p.hop(s, nil, 0)
+	case s.IsCreation():
+		p.event(s, nil, 0)
+	default:
+		p.events(p.place(s, nil, 0), p.of[s], 0)
+	}
+}
+
+func (p *picture) add(s *tracetree.Span, parent *row, depth int) *row {
+	r := &row{span: s, parent: parent, depth: depth, start: s.Start, end: s.End}
+	p.rows = append(p.rows, r)
+	p.of[s] = r
+	return r
+}
+
+func (p *picture) fold(s *tracetree.Span, into *row) {
+	into.folded = append(into.folded, s)
+	p.of[s] = into
+}
+
+// place draws a span with what it did and returns the events that it sent, which are drawn after all that.
+func (p *picture) place(s *tracetree.Span, within *row, depth int) (events []*tracetree.Span) {
+	if within != nil && s.IsCreation() {
+		return []*tracetree.Span{s}
+	}
+	var r *row
+	inner := depth
+	switch {
+	case within != nil && folds(s, within):
+		r, inner = within, within.depth+1
+		p.fold(s, r)
+		if s.Origin == segment.OriginFunction {
+			r.span, r.folded[len(r.folded)-1] = s, r.span
+		}
+	default:
+		r, inner = p.add(s, within, depth), depth+1
+	}
+	for _, child := range s.Children {
+		if child.IsBus() || child.IsQueue() {
+			p.hop(child, r, inner)
+			continue
+		}
+		events = append(events, p.place(child, r, inner)...)
+	}
+	if !s.Subsegment && r != within {
+		p.events(events, r, depth)
+		return nil
+	}
+	return events
+}
+
+// folds tells whether a span has no row of its own within that of another.
+func folds(s *tracetree.Span, within *row) bool {
+	if s.Inferred {
+		return true
+	}
+	if !s.Subsegment {
+		return s.Origin == segment.OriginFunction && within.span.Origin == segment.OriginLambda && s.Name == within.span.Name
+	}
+	if s.Namespace == "" {
+		return s.Name == "Invocation" || s.Name == "Overhead" || s.Name == "Initialization" || s.Name == within.span.Name ||
+			s.HTTP != nil && s.Parent != nil && (s.Parent.Origin == segment.OriginFunction || s.Parent.Name == "Invocation")
+	}
+	return slices.ContainsFunc(s.Children, func(child *tracetree.Span) bool { return !child.Subsegment && !child.Inferred })
+}
+
+// events draws the events that a function sent.
+func (p *picture) events(creations []*tracetree.Span, sender *row, depth int) {
+	slices.SortStableFunc(creations, func(a, b *tracetree.Span) int { return cmp.Compare(a.Start, b.Start) })
+	if len(creations) > 1 {
+		depth++
+	}
+	for _, c := range creations {
+		p.event(c, sender, depth)
+	}
+}
+
+func (p *picture) event(creation *tracetree.Span, sender *row, depth int) {
+	var hops, rest []*tracetree.Span
+	for _, child := range creation.Children {
+		if child.Subsegment || child.Inferred {
+			rest = append(rest, child)
+		} else {
+			hops = append(hops, child)
+		}
+	}
+	shown := len(hops) == 0 || creation.Error || creation.Fault || creation.InProgress || !hops[0].IsBus()
+	if shown {
+		sender = p.add(creation, sender, depth)
+		for _, child := range rest {
+			p.place(child, sender, depth+1)
+		}
+	}
+	if len(hops) > 1 {
+		depth++
+	}
+	for _, h := range hops {
+		p.hop(h, sender, depth)
+	}
+	if !shown {
+		first := p.of[hops[0]]
+		p.fold(creation, first)
+		for _, child := range rest {
+			p.fold(child, first)
+		}
+	}
+}
+
+// hop draws a bus, a queue or a receiver, and where the event went from there.
+func (p *picture) hop(s *tracetree.Span, from *row, depth int) {
+	if !s.IsBus() && !s.IsQueue() {
+		p.events(p.place(s, nil, depth), p.of[s], depth)
+		p.of[s].parent, p.of[s].sent = from, true
+		return
+	}
+	r := p.add(s, from, depth)
+	r.kind, r.sent = bus, true
+	if s.IsQueue() {
+		r.kind = queue
+	}
+	queues := 0
+	for _, child := range s.Children {
+		if child.IsQueue() || child.IsBus() {
+			queues++
+		}
+	}
+	if queues > 1 {
+		depth++
+	}
+	deliveries := 0
+	for _, child := range s.Children {
+		if child.Subsegment || child.Inferred {
+			p.place(child, r, depth+1)
+			continue
+		}
+		p.hop(child, r, depth)
+		if r.kind == queue {
+			deliveries++
+		}
+	}
+	if deliveries < 2 {
+		return
+	}
+	n := 0
+	for _, child := range s.Children {
+		if c := p.of[child]; c != nil && c.parent == r && !child.Subsegment && !child.Inferred {
+			n++
+			c.notes = append(c.notes, fmt.Sprintf("delivery %d of %d", n, deliveries))
+		}
+	}
+}
+
+// describe says in words what a row is.
+func (p *picture) describe(r *row) {
+	all := append([]*tracetree.Span{r.span}, r.folded...)
+	r.name = r.span.Node().Name
+	if r.name == "" || r.span.Subsegment {
+		r.name = r.span.Name
+	}
+	for _, s := range all {
+		if s.Inferred && s != r.span {
+			continue // as the call says
+		}
+		if s.IsCreation() && s != r.span {
+			continue // the bus has its own times
+		}
+		r.fault, r.error, r.throttle = r.fault || s.Fault, r.error || s.Error, r.throttle || s.Throttle
+		if s.Name != "Initialization" || s.Namespace != "" { // it precedes the function, or overlaps with its start
+			r.start = min(r.start, s.Start)
+		}
+		if s.Cause != nil {
+			for _, e := range s.Cause.Exceptions {
+				if text := exceptionText(e); text != "" && !slices.Contains(r.causes, text) {
+					r.causes = append(r.causes, text)
+				}
+			}
+		}
+	}
+	// The outermost tells when it was over.
+	outer := r.span
+	for _, s := range r.folded {
+		if !s.Inferred && !s.Subsegment && s.Origin == segment.OriginLambda {
+			outer = s
+		}
+	}
+	r.end = outer.End
+	switch {
+	case r.kind == queue:
+		r.detail = "queue"
+		if n := receives(r.span); n > 1 {
+			r.notes = append(r.notes, fmt.Sprintf("received %d times", n))
+		}
+	case r.kind == bus:
+		r.detail = "bus"
+	case r.span.IsCreation():
+		r.detail = "PutEvents"
+		if len(r.span.AWS.ResourceNames) > 0 {
+			r.name = r.span.AWS.ResourceNames[0]
+		}
+	case r.span.Subsegment && r.span.Namespace == segment.NamespaceAWS:
+		r.detail = call(r.span.AWS)
+		if r.span.AWS != nil && r.span.AWS.Retries > 0 {
+			r.notes = append(r.notes, count(r.span.AWS.Retries, "retry", "retries"))
+		}
+	default:
+		r.detail = subjectMatter(all)
+	}
+	for _, s := range all {
+		if s.Name == "Initialization" && s.Subsegment && s.Namespace == "" && s.Complete() {
+			r.notes = append(r.notes, "cold start "+duration(s.End.Sub(s.Start)))
+		}
+		if outcome, ok := s.Annotation("outcome"); ok && outcome.String() != "ok" && !slices.Contains(r.notes, outcome.String()) {
+			r.notes = append(r.notes, outcome.String())
+		}
+	}
+}
+
+// call is what a call to an AWS service was about: the operation and the table, queue or whatever it was made to.
+func call(a *segment.AWS) string {
+	if a == nil {
+		return ""
+	}
+	on := a.TableName
+	switch {
+	case on != "":
+	case a.QueueURL != "":
+		on = a.QueueURL[strings.LastIndexByte(a.QueueURL, '/')+1:]
+	default:
+		on = strings.Join(a.ResourceNames, ", ")
+	}
+	return strings.TrimSpace(a.Operation + " " + on)
+}
+
+// subjectMatter is what a segment was about: the type of the event, or the request.
+func subjectMatter(spans []*tracetree.Span) string {
+	for _, s := range spans {
+		if typ, ok := s.Annotation("event_type"); ok {
+			return typ.String()
+		}
+	}
+	for _, s := range spans {
+		if s.HTTP == nil || s.HTTP.Request.Method == "" {
+			continue
+		}
+		path := s.HTTP.Request.URL
+		if u, err := url.Parse(path); err == nil && u.Path != "" {
+			path = u.Path
+		}
+		text := s.HTTP.Request.Method + " " + path
+		if status := s.HTTP.Response.Status; status != 0 {
+			text += " " + strconv.Itoa(status)
+		}
+		return text
+	}
+	return ""
+}
+
+// receives is how often a queue gave a message out, as its receiver was told.
+func receives(s *tracetree.Span) int {
+	for _, ns := range s.Metadata {
+		for _, a := range ns.Attributes {
+			if a.Key == "arvo.message.receives" {
+				return int(min(a.Value.Number(), 1e6))
+			}
+		}
+	}
+	return 0
+}
+
+func exceptionText(e segment.Exception) string {
+	switch {
+	case e.Message == "" || e.Message == e.Type:
+		return e.Type
+	case e.Type == "" || strings.HasPrefix(e.Message, e.Type):
+		return e.Message
+	}
+	return e.Type + ": " + e.Message
+}
+
+// dropRepeatedCauses leaves a cause to the innermost row that gives it: the callers mostly pass it on.
+func (p *picture) dropRepeatedCauses() {
+	last := make(map[string]*row)
+	for _, r := range slices.Backward(p.rows) {
+		r.causes = slices.DeleteFunc(r.causes, func(text string) bool {
+			inner := last[text]
+			last[text] = r
+			return inner != nil && inner.within(r)
+		})
+	}
+}
+
+// within tells whether the row is part of what the other did, events not followed.
+func (r *row) within(other *row) bool {
+	for ; r != nil && !r.sent; r = r.parent {
+		if r.parent == other {
+			return true
+		}
+	}
+	return false
+}
+
+// faults are the rows at which faults began.
+func (p *picture) faults() []*row {
+	var list []*row
+	for i, r := range p.rows {
+		if !r.fault {
+			continue
+		}
+		passedOn := false
+		for _, inner := range p.rows[i+1:] {
+			if inner.depth <= r.depth {
+				break
+			}
+			passedOn = passedOn || inner.fault && inner.within(r)
+		}
+		if len(r.causes) > 0 || !passedOn {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}

@@ -344,7 +344,7 @@ func (s *Service) putConcurrency(name string, w http.ResponseWriter, r *http.Req
 		return nil, err
 	}
 	if in.ReservedConcurrentExecutions == nil {
-		return nil, invalid("ReservedConcurrentExecutions is missing")
+		return nil, wire.Errorf("ValidationException", "1 validation error detected: Value null at 'reservedConcurrentExecutions' failed to satisfy constraint: Member must not be null")
 	}
 	if err := s.SetReservedConcurrency(name, in.ReservedConcurrentExecutions); err != nil {
 		return nil, err

@@ -187,6 +187,35 @@ func TestSDKErrors(t *testing.T) {
 	}
 }
 
+// TestAReservationIsAskedFor sends what the SDK does not let through.
+func TestAReservationIsAskedFor(t *testing.T) {
+	_, url := client(t, start(t, function.Options{}, nil))
+	for body, want := range map[string]string{
+		`{}`:                                    "ValidationException: 1 validation error detected: Value null at 'reservedConcurrentExecutions'",
+		`{"ReservedConcurrentExecutions":null}`: "ValidationException: 1 validation error detected: Value null at 'reservedConcurrentExecutions'",
+		`{"reservedConcurrentExecutions":1}`:    `InvalidParameterValueException: the local Lambda cannot take this request: "reservedConcurrentExecutions"`,
+		`{"ReservedConcurrentExecutions":1}{}`:  "InvalidParameterValueException: the local Lambda cannot take this request: ",
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), "PUT", url+"/2017-10-31/functions/probe/concurrency", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var answer struct{ Message string }
+		err = json.NewDecoder(res.Body).Decode(&answer)
+		if err := errors.Join(err, res.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if got := res.Header.Get("x-amzn-ErrorType") + ": " + answer.Message; res.StatusCode != 400 || !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %d %s, want %s", body, res.StatusCode, got, want)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
 // fmtJSON is a JSON string of n bytes.
 func fmtJSON(n int) []byte { return []byte(`"` + strings.Repeat("x", n-2) + `"`) }
 

@@ -60,9 +60,10 @@
 //   - Quotas are those of an account that never asked for more: 100 buses, 300 rules, 30 of them with wildcards, 5 targets,
 //     patterns of 2,048 characters. The quotas of requests per second are not applied; Options.PutLatency and
 //     Options.DeliveryLatency are the places for a model of them.
-//   - Scheduled rules fire on the second, and once; EventBridge says within the minute, and at least once.
-//   - Tags, permissions, archives, managed rules, API destinations, and parameters for targets other than
-//     queues are refused, not ignored. Roles are kept and reported; nobody is refused.
+//   - Scheduled rules fire on the second, and once; EventBridge says within the minute, and at least once. Whether other
+//     rules see a schedule's event on AWS is not documented; here none does.
+//   - Tags, permissions, archives, managed rules, API destinations, and parameters for particular kinds of targets are
+//     refused, not ignored. Roles are kept and reported; nobody is refused.
 //   - All entries of a call have the same time of acceptance.
 //   - An InputPath that leads nowhere sends the event to the dead-letter queue with ERROR_CODE INVALID_INPUT. What
 //     EventBridge does then is not documented.

@@ -17,6 +17,9 @@ const (
 	keyContractURI    = attribute.Key("arvo.contract.uri")
 	keyExecutionType  = attribute.Key("arvo.handler.execution.type")
 	keyExecutionState = attribute.Key("arvo.handler.execution.status")
+	keyWorkflowStatus = attribute.Key("arvo.orchestration.status")
+	keySubjectName    = attribute.Key("arvo.parsed.subject.orchestrator.name")
+	keySubjectVersion = attribute.Key("arvo.parsed.subject.orchestrator.version")
 )
 
 // Attributes that are this package's own.
@@ -82,6 +85,7 @@ var toXRay = map[attribute.Key]func(*segment.Document, attribute.Value){
 	semconv.MessagingSystemKey: nil, semconv.MessagingOperationNameKey: nil, semconv.MessagingOperationTypeKey: nil,
 	semconv.MessagingDestinationNameKey: nil, semconv.DBSystemNameKey: nil, semconv.AWSLambdaInvokedARNKey: nil,
 	semconv.CloudEventsEventSubjectKey: nil, keyOutcome: nil, keyClientTrace: nil, keyExecutionType: nil, keyExecutionState: nil,
+	keySubjectName: nil, keySubjectVersion: nil,
 }
 
 // annotationOf are the annotations of a local root, by which traces are found. There are no others: X-Ray indexes fifty in a

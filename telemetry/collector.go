@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
@@ -69,12 +70,12 @@ func newCollector(getenv func(string) string, f *function) (*collector, error) {
 		return nil, fmt.Errorf("%s is %q; only http/json is spoken", from, protocol)
 	}
 	if headers, from := env("HEADERS"); headers != "" {
-		for pair := range strings.SplitSeq(headers, ",") {
+		for i, pair := range strings.Split(headers, ",") {
 			name, value, ok := strings.Cut(pair, "=")
 			name = strings.TrimSpace(name)
 			value, err := url.PathUnescape(strings.TrimSpace(value))
-			if !ok || name == "" || err != nil { // without the value, which may be a secret
-				return nil, fmt.Errorf("%s: the header %q is not written name=value", from, name)
+			if !ok || name == "" || err != nil { // without its text, which may be a secret
+				return nil, fmt.Errorf("%s: header %d of the list is not written name=value", from, i+1)
 			}
 			c.header.Set(name, value)
 		}
@@ -254,3 +255,6 @@ func appendValue(b []byte, v attribute.Value) []byte {
 	}
 	return append(b, '}')
 }
+
+// statusNumber is OTLP's number of a status; the API counts otherwise.
+var statusNumber = map[codes.Code]int64{codes.Unset: 0, codes.Ok: 1, codes.Error: 2}

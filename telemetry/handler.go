@@ -3,11 +3,13 @@ package telemetry
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
 	"example.com/arvo/lambdas/arvo"
@@ -78,29 +80,44 @@ func (h *tracedHandler) Handle(ctx context.Context, in arvo.Event) (out []arvo.E
 
 func (h *tracedHandler) start(ctx context.Context, in arvo.Event) (context.Context, trace.Span) {
 	name := h.name
-	if h.kind == trace.SpanKindProducer {
+	if h.workflow() {
 		name += "@<" + clip(in.Type, 200) + ">"
 	}
 	ctx, span := h.t.tracer.Start(ctx, name, trace.WithSpanKind(h.kind), h.attributes)
 	if h.t.collector != nil && span.IsRecording() {
-		span.SetAttributes(eventAttributes(nil, prefixConsumed+"0.", &in)...)
+		span.SetAttributes(eventAttributes(make([]attribute.KeyValue, 0, 16), prefixConsumed+"0.", &in)...)
+		if h.workflow() {
+			if subject, err := arvo.ParseSubject(in.Subject); err == nil {
+				span.SetAttributes(keySubjectName.String(subject.Orchestrator.Name), keySubjectVersion.String(subject.Orchestrator.Version))
+			}
+		}
 	}
 	return ctx, span
 }
 
 // record says how the call ended.
 func (h *tracedHandler) record(span trace.Span, out []arvo.Event, err error) {
-	status := "normal"
+	status, said := "normal", "Event processing failed: "
+	if h.workflow() {
+		said = ""
+	}
 	if err != nil {
 		status = "failure"
 		failWith(span, blame(err), errorType(err), err.Error())
-		span.SetStatus(statusError, "Event processing failed: "+clip(err.Error(), maxText))
+		span.SetStatus(codes.Error, said+clip(err.Error(), maxText))
 	} else if e, ok := systemErrorOf(out); ok {
 		status = "failure"
 		failWith(span, failureFault, e.Name, e.Message)
-		span.SetStatus(statusError, "Event processing failed: "+clip(e.Message, maxText))
+		span.SetStatus(codes.Error, said+clip(e.Message, maxText))
 	} else {
-		span.SetStatus(statusOK, "")
+		span.SetStatus(codes.Ok, "")
+	}
+	if h.workflow() && status == "normal" {
+		now := "active"
+		if slices.ContainsFunc(out, func(e arvo.Event) bool { return e.Type == h.source+".done" }) {
+			now = "done"
+		}
+		span.SetAttributes(keyWorkflowStatus.String(now))
 	}
 	span.SetAttributes(keyExecutionState.String(status))
 	if h.t.collector != nil {
@@ -111,6 +128,9 @@ func (h *tracedHandler) record(span trace.Span, out []arvo.Event, err error) {
 		span.SetAttributes(attributes...)
 	}
 }
+
+// workflow tells whether the handler is one: other Arvo implementations describe it otherwise than a service.
+func (h *tracedHandler) workflow() bool { return h.kind == trace.SpanKindProducer }
 
 // maxProduced bounds how many outputs of one call are described, as the SDK's limit of 128 attributes would.
 const maxProduced = 7

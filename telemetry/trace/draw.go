@@ -83,18 +83,22 @@ func (d *drawing) summary(b *strings.Builder) {
 	for i, id := range d.tree.Traces {
 		traces[i] = id.String()
 	}
-	faults, errors, open := d.picture.faults(), 0, 0
-	for _, r := range d.picture.rows {
-		if (r.error || r.throttle) && !r.fault {
-			errors++
+	failures, faults, errors, open := d.picture.failures(), 0, 0, 0
+	for _, f := range failures {
+		if f.fault {
+			faults += f.times
+		} else {
+			errors += f.times
 		}
+	}
+	for _, r := range d.picture.rows {
 		if r.end == 0 {
 			open++
 		}
 	}
 	verdict := []string{duration(d.times.Duration)}
-	if len(faults) > 0 {
-		verdict = append(verdict, d.in(red, count(len(faults), "fault", "faults")))
+	if faults > 0 {
+		verdict = append(verdict, d.in(red, count(faults, "fault", "faults")))
 	}
 	if errors > 0 {
 		verdict = append(verdict, d.in(yellow, count(errors, "error", "errors")))
@@ -118,20 +122,30 @@ func (d *drawing) summary(b *strings.Builder) {
 		part("┄ buses", cyan, d.times.Bus), part("untraced", dim, d.times.Untraced))
 
 	const most = 5
-	for i, r := range faults {
+	for i, f := range failures {
 		if i == most {
-			fmt.Fprintf(b, "%s\n", d.in(red, fmt.Sprintf("✗ and %d more", len(faults)-most)))
+			fmt.Fprintf(b, "%s\n", d.in(red, fmt.Sprintf("✗ and %d more of other kinds", len(failures)-most)))
 			break
 		}
-		text := "✗ " + visible(r.name)
-		if owner := functionOf(r); owner != "" && owner != r.name {
+		mark, p := "✗ ", red
+		if !f.fault {
+			mark, p = "! ", yellow
+		}
+		text := mark + visible(f.name)
+		if owner := f.owner(); owner != "" && owner != f.name {
 			text += " in " + visible(owner)
 		}
-		text += " at " + duration(r.start.Sub(d.times.Start))
-		for _, cause := range r.causes {
+		text += " at " + duration(f.start.Sub(d.times.Start))
+		if f.times > 1 {
+			text += fmt.Sprintf(" and %s", count(f.times-1, "time more", "times more"))
+		}
+		for _, cause := range f.causes {
 			text += ": " + visible(cause)
 		}
-		fmt.Fprintln(b, d.in(red, text))
+		if len(f.causes) == 0 && f.detail != "" {
+			text += ": " + visible(f.detail)
+		}
+		fmt.Fprintln(b, d.in(p, text))
 	}
 	for _, p := range d.problems {
 		if d.picture.of[p.Span] == nil {
@@ -145,14 +159,6 @@ func (d *drawing) summary(b *strings.Builder) {
 		fmt.Fprintln(b, d.in(yellow, fmt.Sprintf("! %s could not be read: %s", count(n, "document", "documents"), visible(d.record.reason.Error()))))
 	}
 	b.WriteByte('\n')
-}
-
-// functionOf is the name of the function in which a row happened.
-func functionOf(r *row) string {
-	if s := r.span.Segment(); s != nil && r.span.Subsegment {
-		return s.Name
-	}
-	return ""
 }
 
 func (d *drawing) rows(b *strings.Builder) {
@@ -173,9 +179,9 @@ func (d *drawing) row(b *strings.Builder, r *row, bar int) {
 	}
 	switch {
 	case r.fault:
-		mark, p = "✗ ", red
+		mark, p = d.in(red, "✗")+" ", red
 	case r.failed():
-		mark, p = "! ", yellow
+		mark, p = d.in(yellow, "!")+" ", yellow
 	case r.end == 0:
 		p = yellow
 	case r.kind != work:
@@ -201,11 +207,11 @@ func (d *drawing) row(b *strings.Builder, r *row, bar int) {
 	}
 	if d.width > 0 {
 		// What does not fit is cut from the detail first, then from the name; notes stay.
-		room := max(d.width-numbers-bar-1-len(mark)+2-utf8.RuneCountInString(indent)-utf8.RuneCountInString(note)-2, 16)
+		room := max(d.width-numbers-bar-3-utf8.RuneCountInString(indent)-utf8.RuneCountInString(note)-2, 16)
 		name = cut(name, room)
 		detail = cut(detail, max(room-utf8.RuneCountInString(name)-1, 0))
 	}
-	line := fmt.Sprintf("%9s %9s  %s %s%s%s", duration(r.start.Sub(d.times.Start)), took, d.stroke(r, bar), d.in(p, mark), indent, d.in(p, name))
+	line := fmt.Sprintf("%9s %9s  %s %s%s%s", duration(r.start.Sub(d.times.Start)), took, d.stroke(r, bar), mark, indent, d.in(p, name))
 	if detail != "" {
 		line += " " + d.in(dim, detail)
 	}
@@ -272,11 +278,26 @@ func (d *drawing) footer(b *strings.Builder) {
 		if i == 0 {
 			name = "linked"
 		}
-		line(name, id.String()+d.in(dim, "  an invocation, or a client's own trace"))
+		line(name, id.String()+d.in(dim, "  "+visible(linkedBy(d.tree, id))))
 	}
 	if d.logs != nil {
 		d.logs.footer(b, d.screen)
 	}
+}
+
+// linkedBy says what a trace is to which this one links.
+func linkedBy(t *tracetree.Tree, id segment.TraceID) string {
+	for _, s := range t.Spans {
+		if client, ok := s.Annotation("client_trace_id"); ok && client.String() == id.W3C() {
+			return "the client's own trace"
+		}
+		for _, l := range s.Links {
+			if l.TraceID == id && s.Origin == segment.OriginFunction {
+				return "an invocation of " + s.Name
+			}
+		}
+	}
+	return ""
 }
 
 // subjectOf is the subject that was asked for, or the first that the documents name.

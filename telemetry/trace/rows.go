@@ -289,7 +289,7 @@ func (p *picture) describe(r *row) {
 		if s.Name == "Initialization" && s.Subsegment && s.Namespace == "" && s.Complete() {
 			r.notes = append(r.notes, "cold start "+duration(s.End.Sub(s.Start)))
 		}
-		if outcome, ok := s.Annotation("outcome"); ok && outcome.String() != "ok" && !slices.Contains(r.notes, outcome.String()) {
+		if outcome, ok := s.Annotation("outcome"); ok && outcome.String() != "ok" && !r.failed() && !slices.Contains(r.notes, outcome.String()) {
 			r.notes = append(r.notes, outcome.String())
 		}
 	}
@@ -379,11 +379,18 @@ func (r *row) within(other *row) bool {
 	return false
 }
 
-// faults are the rows at which faults began.
-func (p *picture) faults() []*row {
-	var list []*row
+// A failed row is where something went wrong, and how often it did so in the same way.
+type failedRow struct {
+	*row
+	times int
+}
+
+// failures are the rows at which failures began, those of one kind together, faults before mistakes of callers.
+func (p *picture) failures() []failedRow {
+	var list []failedRow
+	index := make(map[string]int)
 	for i, r := range p.rows {
-		if !r.fault {
+		if !r.failed() {
 			continue
 		}
 		passedOn := false
@@ -391,13 +398,37 @@ func (p *picture) faults() []*row {
 			if inner.depth <= r.depth {
 				break
 			}
-			passedOn = passedOn || inner.fault && inner.within(r)
+			passedOn = passedOn || inner.failed() && inner.within(r)
 		}
-		if len(r.causes) > 0 || !passedOn {
-			list = append(list, r)
+		if len(r.causes) == 0 && passedOn {
+			continue
 		}
+		key := fmt.Sprint(r.fault, r.name, r.owner(), r.causes)
+		if at, known := index[key]; known {
+			list[at].times++
+			continue
+		}
+		index[key] = len(list)
+		list = append(list, failedRow{r, 1})
 	}
+	slices.SortStableFunc(list, func(a, b failedRow) int {
+		switch {
+		case a.fault == b.fault:
+			return 0
+		case a.fault:
+			return -1
+		}
+		return 1
+	})
 	return list
+}
+
+// owner is the name of the function in which the row happened; "" for a row of its own.
+func (r *row) owner() string {
+	if s := r.span.Segment(); s != nil && r.span.Subsegment {
+		return s.Name
+	}
+	return ""
 }
 
 func count(n int, one, many string) string {

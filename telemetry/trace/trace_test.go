@@ -1,0 +1,266 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/arvo/telemetry/segment"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// shown is what a command shows of what X-Ray has, with its errors and its exit.
+func shown(ctx context.Context, f *fakeXRay, s screen, c *command) string {
+	var stdout, stderr bytes.Buffer
+	v := &viewer{xray: f, region: "us-east-1"}
+	whole, err := v.show(ctx, c, &stdout, &stderr, s)
+	out := stdout.String() + stderr.String()
+	if err != nil {
+		out += "trace: " + err.Error() + "\n"
+	}
+	if err != nil || !whole {
+		out += "exit 1\n"
+	}
+	return out
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", "golden", strings.ReplaceAll(name, " ", "_")+".txt")
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", file, diff)
+	}
+}
+
+func busOf(r *recorder, n int) segment.ID {
+	for _, d := range r.docs {
+		if d.Origin == segment.OriginEvents {
+			if n--; n == 0 {
+				return d.ID
+			}
+		}
+	}
+	panic("no such bus")
+}
+
+func TestGolden(t *testing.T) {
+	plainly := screen{}
+	for _, test := range []struct {
+		name   string
+		screen screen
+		make   func() (*recorder, string)
+		flags  command
+	}{
+		{"a plain request", plainly, func() (*recorder, string) { return charge(1) }, command{}},
+		{"a plain request on a terminal", screen{80, true}, func() (*recorder, string) { return charge(1) }, command{}},
+		{"a plain request is whole", plainly, func() (*recorder, string) {
+			r, subject := charge(1)
+			r.docs = append(r.docs, r.invocation(handler)...)
+			return r, subject
+		}, command{check: true}},
+		{"a plain request as JSON", plainly, func() (*recorder, string) { return charge(1) }, command{json: true, check: true}},
+		{"a fulfilment with compensation", plainly, func() (*recorder, string) { return compensation(2) }, command{}},
+		{"a poison record", plainly, func() (*recorder, string) { return poison(3) }, command{}},
+		{"several events are branches", plainly, func() (*recorder, string) { return fanout(4) }, command{}},
+		{"a lost document", plainly, func() (*recorder, string) {
+			r, subject := charge(5)
+			bus := busOf(r, 1)
+			return r.drop(func(d *segment.Document) bool { return d.ID == bus }), subject
+		}, command{check: true}},
+		{"a broken trace", plainly, func() (*recorder, string) {
+			r, subject := charge(6)
+			for i := range r.docs {
+				if r.docs[i].Name == handler {
+					r.docs[i].ParentID = segment.ID{0xbb}
+				}
+			}
+			return r, subject
+		}, command{check: true}},
+		{"an event that nobody received", plainly, func() (*recorder, string) {
+			r := newRecorder(7)
+			subject := subjectOn("com.payment.charge", r.trace.String())
+			r.request(subject, "com.payment.charge", false)
+			return r, subject
+		}, command{check: true}},
+		{"in progress", plainly, func() (*recorder, string) {
+			r := newRecorder(8)
+			subject := subjectOn("com.payment.charge", r.trace.String())
+			queue := r.hops(r.request(subject, "com.payment.charge", false), "arvo-requests", 13.8, 41, 96.5, 1)
+			r.message(handler, queue, subject, "com.payment.charge", "ok", 97, -1, r.sub("com.payment.charge", segment.NamespaceRemote, 99, -1, r.table("PutItem", "arvo-effects", 104, 118)))
+			return r, subject
+		}, command{}},
+		{"a subject that was not sampled", plainly, func() (*recorder, string) {
+			r := newRecorder(9)
+			return r, subjectOn("com.payment.charge", r.trace.String())
+		}, command{}},
+		{"two traces of one subject", plainly, func() (*recorder, string) {
+			r, subject := charge(10)
+			again := newRecorder(11)
+			again.message(handler, segment.ID{}, subject, "com.payment.charge", "ok", 300, 310)
+			r.docs = append(r.docs, again.docs...)
+			return r, subject
+		}, command{check: true}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, subject := test.make()
+				c := test.flags
+				c.argument = subject
+				time.Sleep(2 * time.Minute) // in the bubble: nothing arrives any more
+				golden(t, test.name, shown(t.Context(), &fakeXRay{docs: r.docs}, test.screen, &c))
+			})
+		})
+	}
+}
+
+// TestNothingHiddenReachesTheTerminal: names and messages may come from anybody.
+func TestNothingHiddenReachesTheTerminal(t *testing.T) {
+	r := newRecorder(1)
+	evil := "a\x1b[2J\u202eb\nc\x9b"
+	d := failure(function(evil), evil, evil)
+	d.Annotations = []segment.Attribute{{Key: "subject", Value: segment.String(evil)}, {Key: "event_type", Value: segment.String(evil)}, {Key: "outcome", Value: segment.String(evil)}}
+	queue := r.hops(segment.ID{9}, evil, 0, 1, 2, 1)
+	r.add(d, queue, 2, 3, r.table(evil, evil, 2, 3), r.sub(evil, segment.NamespaceRemote, 2, 3))
+	for _, check := range []bool{false, true} {
+		for _, width := range []int{0, 20, 80} {
+			out := shown(t.Context(), &fakeXRay{docs: r.docs}, screen{width: width}, &command{argument: r.trace.String(), check: check})
+			for _, line := range strings.Split(out, "\n") {
+				if i := strings.IndexFunc(line, hidden); i >= 0 {
+					t.Fatalf("width %d: %q holds %q", width, line, line[i:i+1])
+				}
+			}
+		}
+	}
+}
+
+func TestCheckWaitsForWhatIsArriving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, subject := charge(1)
+		last := r.docs[len(r.docs)-1]
+		began := time.Now()
+		f := &fakeXRay{docs: r.docs[:len(r.docs)-1], late: func() []segment.Document {
+			if time.Since(began) < 3*time.Second {
+				return nil
+			}
+			return []segment.Document{last}
+		}}
+		out := shown(t.Context(), f, screen{}, &command{argument: subject, check: true})
+		if !strings.Contains(out, "verdict  whole") {
+			t.Errorf("it did not wait:\n%s", out)
+		}
+		if took := time.Since(began); took < 3*time.Second || took > 4*time.Second {
+			t.Errorf("it waited for %v", took)
+		}
+	})
+}
+
+func TestCheckWaitsForATraceThatIsNotThereYet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, subject := charge(1)
+		began := time.Now()
+		f := &fakeXRay{late: func() []segment.Document {
+			if time.Since(began) < time.Second {
+				return nil
+			}
+			return r.docs
+		}}
+		if out := shown(t.Context(), f, screen{}, &command{argument: subject, check: true}); !strings.Contains(out, "verdict  whole") {
+			t.Errorf("it did not wait:\n%s", out)
+		}
+	})
+}
+
+func TestCheckDoesNotWaitForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, subject := charge(1)
+		began := time.Now()
+		out := shown(t.Context(), &fakeXRay{docs: r.docs[:len(r.docs)-1]}, screen{}, &command{argument: subject, check: true})
+		if !strings.Contains(out, "not whole: 1 break") || time.Since(began) > settleTime+settlePause {
+			t.Errorf("after %v:\n%s", time.Since(began), out)
+		}
+	})
+}
+
+func TestForeignSubjectsAreSearchedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, test := range []struct {
+			name, subject string
+			ago           time.Duration // that the trace began
+			searches      int
+			want          string
+		}{
+			{"of the last hours", "order-1", 2 * time.Hour, 2, "subject  order-1"},
+			{"with quotes and backslashes", `a "b" \ c`, time.Hour, 2, `subject  a "b" \ c`},
+			{"of three days ago", "order-3", 72 * time.Hour, 14, "looking back 30 days"},
+			{"with control characters, which no annotation has", "a\x01b", time.Hour, 2, "subject  a\uFFFDb"},
+			{"longer than annotations are", strings.Repeat("ü", 900), time.Hour, 2, "subject  üü"},
+			{"of which nobody knows", "nobody", -1, 121, "no trace of the subject \"nobody\""},
+		} {
+			time.Sleep(time.Until(bubble.Add(45 * 24 * time.Hour)))
+			r := newRecorder(1)
+			r.epoch = segment.At(time.Now().Add(-test.ago))
+			if test.ago > 0 {
+				r.message(handler, segment.ID{}, annotated(test.subject), "com.payment.charge", "ok", 0, 10)
+			}
+			f := &fakeXRay{docs: r.docs}
+			out := shown(t.Context(), f, screen{}, &command{argument: test.subject})
+			if !strings.Contains(out, test.want) {
+				t.Errorf("%s: no %q in\n%s", test.name, test.want, out)
+			}
+			searches := 0
+			for _, name := range f.asked {
+				if name == "GetTraceSummaries" {
+					searches++
+				}
+			}
+			if searches != test.searches {
+				t.Errorf("%s: %d searches, want %d", test.name, searches, test.searches)
+			}
+		}
+	})
+}
+
+func TestAnInterruptedSearchSaysSo(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if out := shown(ctx, &fakeXRay{}, screen{}, &command{argument: "order-1"}); !strings.Contains(out, "trace: interrupted") {
+		t.Errorf("got %s", out)
+	}
+}
+
+// TestQueuesOfOtherTracesTellALostQueue: the trace itself names the queue nowhere.
+func TestQueuesOfOtherTracesTellALostQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, subject := charge(1)
+		r.drop(func(d *segment.Document) bool { return d.Name == "arvo-requests" })
+		time.Sleep(time.Hour)
+		other, _ := charge(2)
+		alone := shown(t.Context(), &fakeXRay{docs: r.docs}, screen{}, &command{argument: subject, check: true})
+		if !strings.Contains(alone, "1 break") {
+			t.Errorf("without other traces, nothing tells what is lost:\n%s", alone)
+		}
+		both := shown(t.Context(), &fakeXRay{docs: append(r.docs, other.docs...)}, screen{}, &command{argument: subject, check: true})
+		if !strings.Contains(both, "verdict  not whole: 1 document lost") {
+			t.Errorf("with other traces:\n%s", both)
+		}
+	})
+}

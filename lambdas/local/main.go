@@ -74,7 +74,7 @@ func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int 
 		fmt.Fprintln(stderr, err)
 		return 1
 	}
-	fmt.Fprintf(stdout, "REST API      %s\nAWS services  %s\nready in %v; Ctrl-C ends it\n", s.APIURL(), s.AWSURL(), time.Since(began).Round(time.Millisecond))
+	fmt.Fprintf(stdout, "REST API      %s\nAWS services  %s\nX-Ray daemon  %s\nready in %v; Ctrl-C ends it\n", s.APIURL(), s.AWSURL(), s.XRayAddress(), time.Since(began).Round(time.Millisecond))
 	<-stopped
 	asked := time.Now()
 
@@ -111,6 +111,7 @@ func parse(args []string, stderr io.Writer) (config stack.Config, logs bool, err
 	flags.SetOutput(stderr)
 	flags.StringVar(&config.API, "api", "127.0.0.1:3000", "address of the REST API")
 	flags.StringVar(&config.AWS, "aws", "127.0.0.1:4566", "address of the AWS services")
+	flags.StringVar(&config.XRay, "xray", "127.0.0.1:2000", "address of the X-Ray daemon, UDP and TCP")
 	flags.StringVar(&config.Template, "template", "template.yaml", "what to run")
 	flags.StringVar(&config.Name, "stack-name", "arvo", "name of the stack")
 	flags.Uint64Var(&config.Seed, "seed", 1, "of everything random: latencies, faults, sampling")

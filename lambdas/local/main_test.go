@@ -35,7 +35,7 @@ func TestWrongUsage(t *testing.T) {
 		{"an argument that is no flag", []string{"start"}, 2, `"start" is no flag`},
 		{"a parameter without a value", []string{"-parameter", "OwnLambda"}, 2, "Name=Value is due"},
 		{"a parameter given twice", []string{"-parameter", "A=1", "-parameter", "A=2"}, 2, "A is given twice"},
-		{"a parameter that the template has not", []string{"-parameter", "A=1", "-template", "../../template.yaml", "-api", "127.0.0.1:0", "-aws", "127.0.0.1:0"}, 1, "A"},
+		{"a parameter that the template has not", []string{"-parameter", "A=1", "-template", "../../template.yaml", "-api", "127.0.0.1:0", "-aws", "127.0.0.1:0", "-xray", "127.0.0.1:0"}, 1, "A"},
 		{"an unknown fault", []string{"-faults", "fire=1"}, 2, `there is no "fire"`},
 		{"a latency that is neither a name nor a file", []string{"-latency", "slow"}, 2, "-latency slow: it is none, aws2026 or a file"},
 		{"a profile that makes no sense", []string{"-latency", profile}, 2, "table: longer than a minute"},
@@ -77,7 +77,7 @@ func TestCtrlCEndsARunningSystem(t *testing.T) {
 	var stdout, stderr safeBuffer
 	ended := make(chan int)
 	go func() {
-		ended <- run([]string{"-template", "../../template.yaml", "-api", "127.0.0.1:0", "-aws", "127.0.0.1:0"}, &stdout, &stderr, signals)
+		ended <- run([]string{"-template", "../../template.yaml", "-api", "127.0.0.1:0", "-aws", "127.0.0.1:0", "-xray", "127.0.0.1:0"}, &stdout, &stderr, signals)
 	}()
 	api := regexp.MustCompile(`REST API\s+(\S+)`)
 	tick := time.NewTicker(20 * time.Millisecond)

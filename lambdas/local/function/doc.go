@@ -50,7 +50,6 @@
 //     profile there, but the credentials in the variables come first.
 //   - Environments are added as fast as they start, not 1,000 every 10 seconds; the quota of requests a second
 //     (ten times the concurrency) is not applied.
-//   - With active tracing every trace that begins at the function is sampled; AWS takes one a second and 5 %.
 //   - $LATEST is the only version. No layers, no external extensions, no INVOKE events, no telemetry API, no response
 //     streaming: the runtime that asks gets a clear refusal.
 //   - On a timeout the process is killed at once, without the SIGTERM that a registered extension brings on AWS.

@@ -299,7 +299,7 @@ func (e *environment) responded(id string, res Response) settled {
 		e.killLocked()
 		return killed
 	}
-	inv.responded, inv.result = true, res
+	inv.responded, inv.answered, inv.result = true, time.Now(), res
 	e.state = responded
 	return settledNow
 }

@@ -14,11 +14,12 @@ import (
 
 // A Request asks for one synchronous invocation.
 type Request struct {
-	Function      string // a name
-	Payload       []byte // JSON, at most [MaxPayload] bytes; it must not change until Invoke returns. Empty means {}
-	TraceHeader   string // X-Amzn-Trace-Id of the caller; empty or malformed: the function's tracing mode decides
-	ClientContext string // JSON for the function's context, without line breaks; empty: none
-	Tail          bool   // return the last 4 KB of the invocation's log
+	Function      string   // a name
+	Payload       []byte   // JSON, at most [MaxPayload] bytes; it must not change until Invoke returns. Empty means {}
+	TraceHeader   string   // X-Amzn-Trace-Id of the caller; empty or malformed: the function's tracing mode decides
+	ClientContext string   // JSON for the function's context, without line breaks; empty: none
+	Messages      []string // trace headers of a batch's messages, for whoever observes: the invocation does not continue them
+	Tail          bool     // return the last 4 KB of the invocation's log
 }
 
 // A Response is what an invocation came to.
@@ -44,9 +45,11 @@ type Invocation struct {
 	Root, Parent                 string
 	SegmentID, FunctionSegmentID string
 	Sampled                      bool
+	Messages                     []string // Request.Messages
 
 	Arrived      time.Time
 	Started      time.Time // hand-over to the process
+	Responded    time.Time // zero if it gave no answer
 	Duration     time.Duration
 	Billed       time.Duration // Duration and INIT, in whole milliseconds
 	InitStarted  time.Time     // zero unless Cold
@@ -68,6 +71,7 @@ type invocation struct {
 	settings      *settings
 	payload       []byte
 	clientContext string
+	messages      []string
 	parent        traceheader.Header // as it came
 	trace         traceheader.Header // as the function gets it
 	segmentID     string
@@ -86,6 +90,7 @@ type invocation struct {
 	timer, killer *time.Timer
 	doomed        bool // its process is killed before its response counts
 	responded     bool
+	answered      time.Time // when it was
 	result        Response
 	err           error
 	done          chan struct{}
@@ -147,6 +152,7 @@ func (s *Service) admit(req Request) (*invocation, error) {
 		id:            newUUID(s.options.Random),
 		payload:       req.Payload,
 		clientContext: req.ClientContext,
+		messages:      req.Messages,
 		arrived:       time.Now(),
 		done:          make(chan struct{}),
 	}
@@ -198,8 +204,8 @@ func (s *Service) admit(req Request) (*invocation, error) {
 	return inv, nil
 }
 
-// route decides the trace of an invocation. With active tracing Lambda adds its two segments; every trace that begins
-// here is sampled then, where AWS samples one a second and 5 % of the rest. Without it a header passes as it came.
+// route decides the trace of an invocation. With active tracing Lambda adds its two segments, and decides about a trace
+// that begins here. Without it a header passes as it came.
 func (s *Service) route(inv *invocation, header string) {
 	random := s.options.Random
 	h, ok := traceheader.Parse(header)
@@ -209,7 +215,7 @@ func (s *Service) route(inv *invocation, header string) {
 	}
 	if h.Decision == traceheader.Undecided {
 		h.Decision = traceheader.NotSampled
-		if active {
+		if active && (s.options.Sample == nil || s.options.Sample()) {
 			h.Decision = traceheader.Sampled
 		}
 	}
@@ -448,7 +454,8 @@ func (s *Service) observe(inv *invocation, duration time.Duration, memory int, c
 	o := Invocation{
 		Function: inv.settings.Name, ARN: inv.settings.arn, RequestID: inv.id, Stream: inv.stream,
 		Root: inv.trace.Root, Parent: inv.parent.Parent, SegmentID: inv.segmentID, Sampled: inv.trace.Decision == traceheader.Sampled,
-		Arrived: inv.arrived, Started: inv.started, Duration: duration, Billed: billed(inv, duration),
+		Messages: inv.messages,
+		Arrived:  inv.arrived, Started: inv.started, Responded: inv.answered, Duration: duration, Billed: billed(inv, duration),
 		InitDuration: inv.initDuration, Cold: inv.cold,
 		MemoryMB: inv.settings.MemoryMB, MaxMemoryMB: memory,
 		FunctionError: inv.result.FunctionError, ErrorType: inv.result.ErrorType,

@@ -47,6 +47,7 @@ type Options struct {
 	ColdStart func() time.Duration                    // added to each INIT phase
 	Kill      func() (after time.Duration, kill bool) // asked once an invocation: kill its process that long after the hand-over, and in any case before its response is accepted
 	Throttle  func() bool                             // asked once an invocation: refuse it with 429
+	Sample    func() bool                             // asked about each trace that begins at a function with active tracing: record it? nil: record all
 	Random    func() uint64                           // source of request, trace and stream ids; default math/rand/v2
 
 	// Log sees every line that goes into a log group, in the group's order. It must return quickly and not call the

@@ -14,7 +14,7 @@ import (
 // idler is a function that does nothing.
 type idler struct{ invocations atomic.Int64 }
 
-func (f *idler) Invoke(context.Context, string, []byte, string) (mapping.Result, error) {
+func (f *idler) Invoke(context.Context, string, []byte, []string) (mapping.Result, error) {
 	f.invocations.Add(1)
 	return mapping.Result{}, nil
 }

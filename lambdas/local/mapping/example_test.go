@@ -13,7 +13,7 @@ import (
 // printer is a function that prints what it gets.
 type printer chan string
 
-func (p printer) Invoke(_ context.Context, name string, payload []byte, _ string) (mapping.Result, error) {
+func (p printer) Invoke(_ context.Context, name string, payload []byte, _ []string) (mapping.Result, error) {
 	p <- fmt.Sprintf("%s gets %d record", name, strings.Count(string(payload), `"messageId"`))
 	return mapping.Result{Payload: []byte("null")}, nil
 }

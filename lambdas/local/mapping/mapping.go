@@ -366,10 +366,14 @@ func (m *Mapping) invoke(batch []record) (rest []record) {
 func (m *Mapping) tryInvoke(cfg Config, payload []byte, batch []record) (Result, error) {
 	deadline := batch[0].at.Add(*cfg.Queue.Config().VisibilityTimeout)
 	backoff := firstBackoff
+	var traces []string
+	for _, r := range batch {
+		if r.message.TraceHeader != "" {
+			traces = append(traces, r.message.TraceHeader)
+		}
+	}
 	for {
-		// Lambda begins a trace of its own for the invocation, even of a single record, and links it to the traces
-		// in the records' AWSTraceHeader: hence no trace header.
-		result, err := m.s.invoker.Invoke(m.s.invoking, cfg.Function, payload, "")
+		result, err := m.s.invoker.Invoke(m.s.invoking, cfg.Function, payload, traces)
 		switch {
 		case err == nil:
 			return result, nil

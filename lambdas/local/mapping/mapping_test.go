@@ -28,7 +28,7 @@ const id = "14e0db71-5d35-4eb5-b481-8945cf9d10c2"
 type invocation struct {
 	at       time.Time
 	function string
-	trace    string
+	traces   []string
 	payload  string
 	ids      []string
 	bodies   []string
@@ -44,7 +44,7 @@ type function struct {
 	mostRunning int
 }
 
-func (f *function) Invoke(ctx context.Context, name string, payload []byte, trace string) (mapping.Result, error) {
+func (f *function) Invoke(ctx context.Context, name string, payload []byte, traces []string) (mapping.Result, error) {
 	var event struct {
 		Records []struct {
 			MessageID string `json:"messageId"`
@@ -54,7 +54,7 @@ func (f *function) Invoke(ctx context.Context, name string, payload []byte, trac
 	if err := json.Unmarshal(payload, &event); err != nil {
 		return mapping.Result{}, err
 	}
-	in := invocation{at: time.Now(), function: name, trace: trace, payload: string(payload)}
+	in := invocation{at: time.Now(), function: name, traces: traces, payload: string(payload)}
 	for _, r := range event.Records {
 		in.ids, in.bodies = append(in.ids, r.MessageID), append(in.bodies, r.Body)
 	}
@@ -752,7 +752,7 @@ func TestNoTraceIsContinued(t *testing.T) {
 		b.start()
 		pass(time.Second)
 		in := b.function.log()[0]
-		if in.trace != "" || in.function != "handler" || !strings.Contains(in.payload, `"AWSTraceHeader":"Root=1-5759e988-bd862e3fe1be46a994272793"`) {
+		if !slices.Equal(in.traces, []string{"Root=1-5759e988-bd862e3fe1be46a994272793"}) || in.function != "handler" || !strings.Contains(in.payload, `"AWSTraceHeader":"Root=1-5759e988-bd862e3fe1be46a994272793"`) {
 			t.Fatalf("%+v", in)
 		}
 	})

@@ -17,9 +17,10 @@ var ErrThrottled = errors.New("throttled")
 
 // An Invoker runs a function and waits for its result. It returns soon after ctx has ended.
 type Invoker interface {
-	// Invoke passes payload to the function, by its name or ARN. traceHeader is the X-Ray trace that the invocation
-	// continues; empty means that it begins its own. An error means that the function did not run to its end.
-	Invoke(ctx context.Context, function string, payload []byte, traceHeader string) (Result, error)
+	// Invoke passes payload to the function, by its name or ARN. The invocation begins a trace of its own, even of a single
+	// message; traces are the AWSTraceHeader of the messages that have one, which Lambda links it to. An error means that
+	// the function did not run to its end.
+	Invoke(ctx context.Context, function string, payload []byte, traces []string) (Result, error)
 }
 
 // A Result is how a function ended.

@@ -5,7 +5,7 @@
 //	REST API, :3000               (processes)             ▲
 //	                                  │ AWS_ENDPOINT_URL  │ receive, delete
 //	                                  ▼                   │
-//	aws CLI, SDKs ──────▶ wire.Mux, :4566 ──▶ bus ──▶ queue, table
+//	aws CLI, SDKs ──────▶ wire.Mux, :4566 ──▶ bus ──▶ queue, table, watch ◀── UDP :2000
 //
 // The functions are the binaries that would be deployed, and they reach their neighbours through the AWS SDK: nothing
 // in them knows where it runs. Everything is in memory and gone with the stack.
@@ -20,8 +20,8 @@
 //
 //   - Nothing is authenticated or authorized: ApiAuth, IAM roles and queue policies are read, checked for shape and
 //     not enforced. Any credentials will do.
-//   - Nothing is encrypted, and there is no TLS. Retention of log groups, point-in-time recovery, alarms, access log
-//     formats and X-Ray groups are read and have no effect.
+//   - Nothing is encrypted, and there is no TLS. Retention of log groups, point-in-time recovery, alarms and access log
+//     formats are read and have no effect.
 //   - Counts of messages are exact, and reads after writes consistent, where AWS promises less. Secondary indexes are
 //     up to date at once.
 //   - Order: the bus delivers in the order of arrival unless a fault or a latency says otherwise; AWS promises none.
@@ -58,6 +58,7 @@ import (
 	"example.com/arvo/lambdas/local/queue"
 	"example.com/arvo/lambdas/local/table"
 	"example.com/arvo/lambdas/local/template"
+	"example.com/arvo/lambdas/local/watch"
 )
 
 // Account and Region are where the stack believes to be.
@@ -73,6 +74,7 @@ type Config struct {
 	Parameters         map[string]string // of the template
 	Name               string            // of the stack; default arvo
 	API, AWS           string            // addresses to listen on; default 127.0.0.1:0
+	XRay               string            // of the X-Ray daemon, UDP and TCP; default 127.0.0.1:0
 	Latency            latency.Profile
 	Faults             fault.Rates
 	Seed               uint64 // of latencies, faults and sampling
@@ -94,6 +96,7 @@ type Stack struct {
 	bus       *bus.Service
 	functions *function.Service
 	mappings  *mapping.Service
+	watch     *watch.Service
 
 	closing sync.Once
 	closed  error
@@ -109,6 +112,9 @@ func Start(ctx context.Context, c Config) (_ *Stack, err error) {
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
+	}
+	if c.XRay == "" {
+		c.XRay = "127.0.0.1:0"
 	}
 	source, err := os.ReadFile(c.Template)
 	if err != nil {
@@ -152,7 +158,7 @@ func Start(ctx context.Context, c Config) (_ *Stack, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.wire(c, binaries); err != nil {
+	if err := s.wire(ctx, c, binaries); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -163,6 +169,12 @@ func (s *Stack) APIURL() string { return s.api.url() }
 
 // AWSURL is the address of the AWS services, for AWS_ENDPOINT_URL.
 func (s *Stack) AWSURL() string { return s.aws.url() }
+
+// XRayAddress is where the X-Ray daemon listens, for AWS_XRAY_DAEMON_ADDRESS.
+func (s *Stack) XRayAddress() string { return s.watch.DaemonAddress() }
+
+// Watch tells of the documents that came to the X-Ray daemon, and of those that it lost.
+func (s *Stack) Watch() watch.Stats { return s.watch.Stats() }
 
 // Output returns an output of the template; "" when there is none of that name.
 func (s *Stack) Output(name string) string {
@@ -209,6 +221,9 @@ func (s *Stack) close(ctx context.Context) error {
 	errs = append(errs, s.aws.shutdown(last))
 	if s.tables != nil {
 		s.tables.Close()
+	}
+	if s.watch != nil {
+		errs = append(errs, s.watch.Close(last))
 	}
 	return errors.Join(errs...)
 }

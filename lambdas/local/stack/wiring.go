@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"example.com/arvo/lambdas/local/bus"
@@ -20,6 +19,10 @@ import (
 	"example.com/arvo/lambdas/local/queue"
 	"example.com/arvo/lambdas/local/table"
 	"example.com/arvo/lambdas/local/template"
+	"example.com/arvo/lambdas/local/watch"
+	"example.com/arvo/lambdas/local/watch/native"
+	"example.com/arvo/lambdas/local/watch/sampling"
+	"example.com/arvo/lambdas/local/watch/xray"
 	"example.com/arvo/lambdas/local/wire"
 )
 
@@ -34,12 +37,15 @@ func (s *Stack) at(logicalID string) string {
 }
 
 // wire makes every service of the graph and connects them.
-func (s *Stack) wire(c Config, binaries map[string]string) error {
+func (s *Stack) wire(ctx context.Context, c Config, binaries map[string]string) error {
 	draws := latency.NewSource(fault.Rand(c.Seed, "latency"))
 	if err := s.addTables(c, draws); err != nil {
 		return err
 	}
 	if err := s.addQueues(c, draws); err != nil {
+		return err
+	}
+	if err := s.addWatch(ctx, c); err != nil {
 		return err
 	}
 	if err := s.addFunctions(c, draws, binaries); err != nil {
@@ -49,6 +55,7 @@ func (s *Stack) wire(c Config, binaries map[string]string) error {
 		return err
 	}
 	mux := new(wire.Mux)
+	s.watch.Register(mux, s.functions)
 	mux.Handle(s.tables.Wire())
 	mux.Handle(s.queues.Wire())
 	mux.Handle(s.bus.Wire())
@@ -238,8 +245,13 @@ func (s *Stack) addFunctions(c Config, draws *latency.Source, binaries map[strin
 			"AWS_ENDPOINT_URL_DYNAMODB":    s.aws.url(),
 			"AWS_ENDPOINT_URL_EVENTBRIDGE": s.aws.url(),
 			"AWS_ENDPOINT_URL_SQS":         s.aws.url(),
+			"AWS_XRAY_DAEMON_ADDRESS":      s.watch.DaemonAddress(),
 		},
 		ColdStart: draws.Of(c.Latency.ColdStart), Throttle: fault.Chance(c.Seed, "throttle function", c.Faults.Throttle),
+		Sample: func() bool { // no rule of the template decides about traces that begin at a function
+			return s.watch.Sample(sampling.Request{ServiceName: "*", ServiceType: "AWS::Lambda::Function"})
+		},
+		Observe: func(i function.Invocation) { s.watch.Invocation(native.Invocation{Invocation: i}) },
 	}
 	if c.LogLine != nil {
 		opts.Log = func(group string, line function.Line) { c.LogLine(group, line.Message) }
@@ -265,8 +277,8 @@ func (s *Stack) addFunctions(c Config, draws *latency.Source, binaries map[strin
 // invoker lets mappings invoke functions.
 type invoker struct{ functions *function.Service }
 
-func (i invoker) Invoke(ctx context.Context, name string, payload []byte, traceHeader string) (mapping.Result, error) {
-	out, err := i.functions.Invoke(ctx, function.Request{Function: name, Payload: payload, TraceHeader: traceHeader})
+func (i invoker) Invoke(ctx context.Context, name string, payload []byte, traces []string) (mapping.Result, error) {
+	out, err := i.functions.Invoke(ctx, function.Request{Function: name, Payload: payload, Messages: traces})
 	if function.Throttled(err) {
 		return mapping.Result{}, fmt.Errorf("%w: %w", mapping.ErrThrottled, err)
 	}
@@ -313,20 +325,26 @@ func (s *Stack) makeAPI(c Config) (*gateway.Gateway, error) {
 	a := s.graph.APIs[0]
 	opts := gateway.Options{
 		Name: a.Name, ID: a.ID, Stage: a.Stage, Region: Region, Account: Account,
-		RatePerSecond: a.ThrottleRate, Burst: a.ThrottleBurst, Sample: s.sampler(c.Seed, a),
+		RatePerSecond: a.ThrottleRate, Burst: a.ThrottleBurst,
+		Sample: func() bool {
+			return s.watch.Sample(sampling.Request{ServiceName: a.Name + "/" + a.Stage, ServiceType: "AWS::ApiGateway::Stage"})
+		},
 		Invoke: func(ctx context.Context, name string, payload []byte, traceHeader string) ([]byte, string, error) {
 			out, err := s.functions.Invoke(ctx, function.Request{Function: name, Payload: payload, TraceHeader: traceHeader})
 			return out.Payload, out.FunctionError, err
 		},
 	}
-	if c.LogLine != nil && a.AccessLogGroup != "" {
-		opts.AccessLog = func(record gateway.AccessRecord) {
-			line, err := json.Marshal(record)
-			if err != nil {
-				line = []byte(err.Error())
-			}
-			c.LogLine(a.AccessLogGroup, string(line))
+	stage := native.API{ID: a.ID, URL: s.api.url()}
+	opts.AccessLog = func(record gateway.AccessRecord) {
+		s.watch.Stage(stage, record)
+		if c.LogLine == nil || a.AccessLogGroup == "" {
+			return
 		}
+		line, err := json.Marshal(record)
+		if err != nil {
+			line = []byte(err.Error())
+		}
+		c.LogLine(a.AccessLogGroup, string(line))
 	}
 	for _, r := range a.Routes {
 		opts.Routes = append(opts.Routes, gateway.Route{Method: r.Method, Path: r.Path, Function: nameOf(r.FunctionARN)})
@@ -338,35 +356,18 @@ func (s *Stack) makeAPI(c Config) (*gateway.Gateway, error) {
 	return api, nil
 }
 
-// sampler decides about traces as the sampling rule for the API's stage does; without one, as X-Ray's default rule:
-// the first request of each second and 5 % of the others.
-func (s *Stack) sampler(seed uint64, a template.API) func() bool {
-	reservoir, rate := 1, 0.05
+// addWatch starts X-Ray and CloudWatch Logs, with the template's sampling rules and groups.
+func (s *Stack) addWatch(ctx context.Context, c Config) (err error) {
+	o := watch.Options{Region: Region, Account: Account, Daemon: c.XRay, Random: rand.New(rand.NewPCG(c.Seed, 2)), Log: s.log}
 	for _, r := range s.graph.SamplingRules {
-		if r.ServiceName == a.Name+"/"+a.Stage || r.ServiceName == "*" {
-			reservoir, rate = r.ReservoirSize, r.FixedRate
-			break
-		}
+		o.Rules = append(o.Rules, sampling.Rule{
+			Name: r.Name, ARN: r.ARN, ResourceARN: r.ResourceARN, Priority: r.Priority, FixedRate: r.FixedRate, ReservoirSize: r.ReservoirSize,
+			ServiceName: r.ServiceName, ServiceType: r.ServiceType, Host: r.Host, HTTPMethod: r.HTTPMethod, URLPath: r.URLPath, Version: 1,
+		})
 	}
-	chance := fault.Chance(seed, "sample", rate)
-	var (
-		mu     sync.Mutex
-		second int64
-		used   int
-	)
-	return func() bool {
-		if reservoir > 0 {
-			mu.Lock()
-			if now := time.Now().Unix(); now != second {
-				second, used = now, 0
-			}
-			used++
-			free := used <= reservoir
-			mu.Unlock()
-			if free {
-				return true
-			}
-		}
-		return chance != nil && chance()
+	for _, g := range s.graph.TraceGroups {
+		o.Groups = append(o.Groups, xray.Group{Name: g.Name, ARN: g.ARN, Expression: g.FilterExpression})
 	}
+	s.watch, err = watch.Start(ctx, o)
+	return err
 }

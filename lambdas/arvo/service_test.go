@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"example.com/arvo/lambdas/arvo"
 )
@@ -462,4 +463,22 @@ func TestServicesMayBeUsedFromManyGoroutines(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+func TestTheTimeOfAnOutputIsInMillisecondsAndUTC(t *testing.T) {
+	in := greetEvent(t, "")
+	var now time.Time
+	service := greeter(t, arvo.Clock(func() time.Time { return now }))
+	rapid.Check(t, func(t *rapid.T) {
+		zone := time.FixedZone("", rapid.IntRange(-14*3600, 14*3600).Draw(t, "zone"))
+		// From the year 0 to 9999.
+		now = time.Unix(rapid.Int64Range(-62_167_219_200, 253_402_300_799).Draw(t, "seconds"), rapid.Int64Range(0, 999_999_999).Draw(t, "nanoseconds")).In(zone)
+		out, err := service.Handle(context.Background(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := out[0].Time, now.UTC().Format("2006-01-02T15:04:05.000-07:00"); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	})
 }

@@ -80,69 +80,82 @@ func CompareVersions(a, b string) int {
 // timeLayout is how Arvo writes a time: milliseconds and a numeric zone, which is always UTC.
 const timeLayout = "2006-01-02T15:04:05.000-07:00"
 
-func formatTime(t time.Time) string { return t.UTC().Format(timeLayout) }
+// formatTime is t in timeLayout. It is written out because every event has a time, and reading the layout takes longer
+// than following it.
+func formatTime(t time.Time) string {
+	t = t.UTC()
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 {
+		return t.Format(timeLayout)
+	}
+	hour, minute, second := t.Clock()
+	var text [len(timeLayout)]byte
+	copy(text[:], "0000-00-00T00:00:00.000+00:00")
+	put := func(at, n int) { text[at], text[at+1] = '0'+byte(n/10), '0'+byte(n%10) }
+	put(0, year/100)
+	put(2, year%100)
+	put(5, int(month))
+	put(8, day)
+	put(11, hour)
+	put(14, minute)
+	put(17, second)
+	milliseconds := t.Nanosecond() / 1e6
+	put(20, milliseconds/10)
+	text[22] = '0' + byte(milliseconds%10)
+	return string(text[:])
+}
+
+// twoDigits is the number at s[i:i+2], negative if it is none.
+func twoDigits(s string, i int) int {
+	tens, ones := s[i]-'0', s[i+1]-'0'
+	if tens > 9 || ones > 9 {
+		return -1 << 16
+	}
+	return int(tens)*10 + int(ones)
+}
 
 // isTime is the profile of RFC 3339 that Arvo reads: YYYY-MM-DDThh:mm[:ss[.f+]] and Z or ±hh[:]mm, with a real calendar
 // day. Seconds may be missing and fractions as long as they like, which time.Parse would not take.
 func isTime(s string) bool {
-	year, ok := 0, true
-	number := func(width int) (n int) {
-		if len(s) < width {
-			ok = false
-			return 0
-		}
-		for i := range width {
-			c := s[i]
-			if c < '0' || c > '9' {
-				ok = false
-				return 0
-			}
-			n = n*10 + int(c-'0')
-		}
-		s = s[width:]
-		return n
-	}
-	accept := func(c byte) bool {
-		if s == "" || s[0] != c {
-			return false
-		}
-		s = s[1:]
-		return true
-	}
-	year = number(4)
-	ok = ok && accept('-')
-	month := number(2)
-	ok = ok && accept('-')
-	day := number(2)
-	ok = ok && accept('T')
-	hour := number(2)
-	ok = ok && accept(':')
-	minute := number(2)
-	if !ok || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 23 || minute > 59 {
+	if len(s) < len("YYYY-MM-DDThh:mmZ") || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' {
 		return false
 	}
-	if accept(':') {
-		if second := number(2); !ok || second > 59 {
+	year, month, day := twoDigits(s, 0)*100+twoDigits(s, 2), twoDigits(s, 5), twoDigits(s, 8)
+	hour, minute := twoDigits(s, 11), twoDigits(s, 14)
+	if year < 0 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour < 0 || hour > 23 || minute < 0 || minute > 59 {
+		return false
+	}
+	i := 16
+	if s[i] == ':' {
+		if len(s) < i+4 { // the seconds and one more character, for the zone
 			return false
 		}
-		if accept('.') {
-			digits := len(s)
-			s = strings.TrimLeft(s, "0123456789")
-			if digits == len(s) {
+		if second := twoDigits(s, i+1); second < 0 || second > 59 {
+			return false
+		}
+		if i += 3; s[i] == '.' {
+			i++
+			from := i
+			for i < len(s) && s[i]-'0' <= 9 {
+				i++
+			}
+			if i == from || i == len(s) {
 				return false
 			}
 		}
 	}
-	if accept('Z') {
-		return s == ""
-	}
-	if !accept('+') && !accept('-') {
+	zone := s[i:] // not empty
+	switch {
+	case zone[0] == 'Z':
+		return len(zone) == 1
+	case zone[0] != '+' && zone[0] != '-':
 		return false
+	case len(zone) == len("+hhmm"):
+		return twoDigits(zone, 1) >= 0 && twoDigits(zone, 3) >= 0
+	case len(zone) == len("+hh:mm"):
+		return zone[3] == ':' && twoDigits(zone, 1) >= 0 && twoDigits(zone, 4) >= 0
 	}
-	number(2)
-	accept(':')
-	number(2)
-	return ok && s == ""
+	return false
 }
 
 func daysIn(year, month int) int {

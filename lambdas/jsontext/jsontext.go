@@ -98,7 +98,7 @@ func KindAt(b []byte, i int) Kind {
 
 // Space returns the first position from i on that is not white space.
 func Space[T ~string | ~[]byte](b T, i int) int {
-	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
+	for i < len(b) && b[i] <= ' ' && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
 		i++
 	}
 	return i
@@ -232,15 +232,18 @@ type Members struct {
 
 // OpenObject begins at the brace at i, which lies depth containers deep.
 func OpenObject(b []byte, i, depth int) (Members, error) {
-	m := Members{b: b, End: i, first: true}
-	if i >= len(b) || b[i] != '{' {
-		return m, errorAt(b, i, "an object")
+	if i < len(b) && b[i] == '{' && depth < MaxDepth {
+		return Members{b: b, End: i + 1, first: true}, nil
 	}
-	if depth >= MaxDepth {
-		return m, &SyntaxError{i, "nesting deeper than " + strconv.Itoa(MaxDepth)}
+	return Members{End: i}, notOpened(b, i, '{', "an object")
+}
+
+// notOpened is why no container can be opened at i.
+func notOpened(b []byte, i int, bracket byte, want string) error {
+	if i < len(b) && b[i] == bracket {
+		return &SyntaxError{i, "nesting deeper than " + strconv.Itoa(MaxDepth)}
 	}
-	m.End = i + 1
-	return m, nil
+	return errorAt(b, i, want)
 }
 
 // Next moves to the next member. It is false at the closing brace and at a syntax error, which Close reports.
@@ -259,11 +262,13 @@ func (m *Members) Next() bool {
 		m.err = errorAt(b, i, "a comma or a closing brace")
 		return false
 	}
-	m.Start = i
-	if m.KeyEnd, m.Escaped, m.err = StringEnd(b, i); m.err != nil {
+	end, escaped, err := StringEnd(b, i)
+	if err != nil {
+		m.err = err
 		return false
 	}
-	i = Space(b, m.KeyEnd)
+	m.Start, m.KeyEnd, m.Escaped = i, end, escaped
+	i = Space(b, end)
 	if i >= len(b) || b[i] != ':' {
 		m.err = errorAt(b, i, "a colon")
 		return false
@@ -306,15 +311,10 @@ type Elements struct {
 
 // OpenArray begins at the bracket at i, which lies depth containers deep.
 func OpenArray(b []byte, i, depth int) (Elements, error) {
-	e := Elements{b: b, Index: -1, End: i}
-	if i >= len(b) || b[i] != '[' {
-		return e, errorAt(b, i, "an array")
+	if i < len(b) && b[i] == '[' && depth < MaxDepth {
+		return Elements{b: b, Index: -1, End: i + 1}, nil
 	}
-	if depth >= MaxDepth {
-		return e, &SyntaxError{i, "nesting deeper than " + strconv.Itoa(MaxDepth)}
-	}
-	e.End = i + 1
-	return e, nil
+	return Elements{End: i}, notOpened(b, i, '[', "an array")
 }
 
 // Next moves to the next element. It is false at the closing bracket and at a syntax error, which Close reports.

@@ -44,7 +44,22 @@ func StringEnd[T ~string | ~[]byte](b T, i int) (end int, escaped bool, err erro
 	if i >= len(b) || b[i] != '"' {
 		return i, false, errorAt(b, i, "a string")
 	}
-	for i++; i < len(b); i++ {
+	for i++; i+8 <= len(b); i += 8 {
+		stop := notPlain(load8(b, i))
+		if stop == 0 {
+			continue
+		}
+		if i += bits.TrailingZeros64(stop) / 8; b[i] == '"' {
+			return i + 1, false, nil // nearly every literal ends here
+		}
+		break
+	}
+	return stringEnd(b, i)
+}
+
+// stringEnd is StringEnd from position i within the literal on, where no escape comes before i.
+func stringEnd[T ~string | ~[]byte](b T, i int) (end int, escaped bool, err error) {
+	for ; i < len(b); i++ {
 		for i+8 <= len(b) {
 			if stop := notPlain(load8(b, i)); stop != 0 {
 				i += bits.TrailingZeros64(stop) / 8

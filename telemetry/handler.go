@@ -18,6 +18,9 @@ import (
 // Handler decorates a hosted service or workflow. Each call is a span, on the trace map a node of the service's name. Its
 // parent is the span in ctx; without one, the event's traceparent.
 //
+// An output without a traceparent is stamped, see [Telemetry.Create]. Those of a workflow have one: it keeps them, so it is for
+// [arvo.Stamp] to stamp them before.
+//
 // The span's name, kind and attributes are those that other Arvo implementations write. The attributes of the events, in
 // and out, are recorded if a collector is there to read them; segments have the few by which they are found.
 func (t *Telemetry) Handler(next arvo.Handler) arvo.Handler {
@@ -72,10 +75,25 @@ func (h *tracedHandler) Handle(ctx context.Context, in arvo.Event) (out []arvo.E
 	}()
 	out, err = h.next.Handle(ctx, in)
 	failed = false
+	for i := range out {
+		if out[i].Traceparent == "" {
+			out[i] = h.stamp(ctx, &in, out[i])
+		}
+	}
 	if span.IsRecording() {
 		h.record(span, out, err)
 	}
 	return out, err
+}
+
+// stamp is Create with the tracestate of the input, which goes on where its trace does.
+func (h *tracedHandler) stamp(ctx context.Context, in *arvo.Event, out arvo.Event) arvo.Event {
+	if sc := trace.SpanContextFromContext(ctx); in.Tracestate != "" && out.Tracestate == "" {
+		if cause, ok := parseTraceparent(in.Traceparent); ok && cause.TraceID() == sc.TraceID() {
+			out.Tracestate = in.Tracestate
+		}
+	}
+	return h.t.Create(ctx, out)
 }
 
 func (h *tracedHandler) start(ctx context.Context, in arvo.Event) (context.Context, trace.Span) {

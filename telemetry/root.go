@@ -50,20 +50,22 @@ type roots struct {
 // OnStart implements sdktrace.SpanProcessor.
 func (p *roots) OnStart(ctx context.Context, s sdktrace.ReadWriteSpan) {
 	parent, id := s.Parent(), s.SpanContext().SpanID()
+	local := parent.IsValid() && !parent.IsRemote() // its parent is a span of this process
 	scope := scopeOf(ctx)
 	var r *root
-	if scope != nil {
+	if scope != nil && scope.root != nil && scope.root.takes(parent.TraceID(), local) {
 		r = scope.root
 	}
-	local := parent.IsValid() && !parent.IsRemote() // its parent is a span of this process
-	if r == nil || !r.takes(parent.TraceID(), local) {
-		// A span of somebody who knows nothing of scopes.
+	p.mu.Lock()
+	if r == nil && local { // a span of somebody who knows nothing of scopes
+		r = p.byID[parent.SpanID()]
+	}
+	if r == nil {
 		r = &root{shape: shapeSegment}
 		if scope != nil {
 			r.invocation = scope.invocation
 		}
 	}
-	p.mu.Lock()
 	full := len(p.byID) >= maxOpen
 	if !full {
 		p.byID[id] = r

@@ -98,7 +98,7 @@ func compareCase(t *testing.T, flavor string, c vectors.Case) (without []string,
 	}
 	receiver, url := newReceiver(t)
 	w := newWorld(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": url})
-	in, handler, err := caseOf(k.Name, flavor)
+	in, handler, err := caseOf(w, k.Name, flavor)
 	if err != nil {
 		return nil, err
 	}
@@ -263,7 +263,7 @@ func compareOutput(recorded []map[string]any, out []arvo.Event) error {
 	return nil
 }
 
-// run has the event handled, in the way that the case is called after, and stamps what comes out as a host does.
+// run has the event handled, in the way that the case is called after.
 func run(t *testing.T, w *world, name string, in arvo.Event, handler arvo.Handler) (out []arvo.Event, outer trace.SpanContext, err error) {
 	function := w.Lambda(handlerFunc(func(context.Context, []byte) ([]byte, error) {
 		if handler == nil {
@@ -282,16 +282,6 @@ func run(t *testing.T, w *world, name string, in arvo.Event, handler arvo.Handle
 		if handled != nil && !errors.As(handled, &violation) {
 			return nil, handled
 		}
-		for i := range out {
-			trace := out[i]
-			if trace.Traceparent == "" { // as a router does where nobody makes spans
-				trace = trace.WithTrace(in.Traceparent, in.Tracestate)
-			}
-			if outer.IsValid() {
-				trace = out[i].WithTrace("", in.Tracestate)
-			}
-			out[i] = w.Create(ctx, trace)
-		}
 		return nil, nil
 	}))
 	ctx := invocationContext(t, strings.Replace(batchHeader, "Sampled=1", "Sampled=0", 1), 60_000_000_000)
@@ -302,7 +292,7 @@ func run(t *testing.T, w *world, name string, in arvo.Event, handler arvo.Handle
 const recordedParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 // caseOf is what a case handles, as its name says, and by whom; nobody if it is a factory's.
-func caseOf(name, flavor string) (arvo.Event, arvo.Handler, error) {
+func caseOf(w *world, name, flavor string) (arvo.Event, arvo.Handler, error) {
 	event := func(mode, traceparent string) arvo.Event {
 		data := `{"name":"Ada","age":36}`
 		if mode != "" {
@@ -342,7 +332,7 @@ func caseOf(name, flavor string) (arvo.Event, arvo.Handler, error) {
 	case "handler multi output":
 		return event("multi", recordedParent), handler, nil
 	case "resumable init":
-		return orderInit()
+		return orderInit(w)
 	}
 	return arvo.Event{}, nil, errors.New("the case is not known")
 }
@@ -403,7 +393,7 @@ type (
 	}
 )
 
-func orderInit() (arvo.Event, arvo.Handler, error) {
+func orderInit(w *world) (arvo.Event, arvo.Handler, error) {
 	order := arvo.MustContract(arvo.NewOrchestratorContract(arvo.OrchestratorSpec{
 		URI: "#/test/orc/order", Name: "order", Versions: map[string]arvo.OrchestratorVersion{"1.0.0": {Init: arvo.SchemaFor[orderInput](), Complete: arvo.SchemaFor[orderDone]()}},
 	}))
@@ -423,6 +413,9 @@ func orderInit() (arvo.Event, arvo.Handler, error) {
 		return arvo.Event{}, nil, err
 	}
 	workflow, err := arvo.NewResumable(order, arvotest.NewMemory(), arvo.ExecutionUnits(1), arvo.Calls(callee),
+		arvo.Stamp(func(ctx context.Context, cause, out arvo.Event) arvo.Event {
+			return w.Create(ctx, out.WithTrace("", cause.Tracestate))
+		}),
 		arvo.Resume("1.0.0", func(_ context.Context, s *arvo.Step[struct{}, orderInput]) error {
 			s.Call(arvo.Call{Type: "com.payment.charge", Data: map[string]any{"order": "o", "amount": 1}})
 			return nil

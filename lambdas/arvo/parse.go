@@ -55,7 +55,13 @@ func parse(src []byte, strict bool) (Event, error) {
 	)
 	m, err := jsontext.OpenObject(src, jsontext.Space(src, 0), 0)
 	for err == nil && m.Next() {
-		if m.End, err = jsontext.Value(src, m.Value, 1); err != nil {
+		kind, escaped := jsontext.KindAt(src, m.Value), false
+		if kind == jsontext.String {
+			m.End, escaped, err = jsontext.StringEnd(src, m.Value)
+		} else {
+			m.End, err = jsontext.Value(src, m.Value, 1)
+		}
+		if err != nil {
 			break
 		}
 		var a attribute
@@ -79,7 +85,6 @@ func parse(src []byte, strict bool) (Event, error) {
 		if kinds[a] != jsontext.Invalid {
 			return Event{}, &ValidationError{"invalid event", []Issue{{[]string{name}, CodeCustom, "appears twice"}}}
 		}
-		kind := jsontext.KindAt(src, m.Value)
 		kinds[a] = kind
 		switch {
 		case a == attrData:
@@ -94,7 +99,7 @@ func parse(src []byte, strict bool) (Event, error) {
 			}
 		case kind == jsontext.String:
 			s := text[m.Value+1 : m.End-1]
-			if bytes.IndexByte(value, '\\') >= 0 {
+			if escaped {
 				if s, err = jsontext.Unquote(value); err != nil {
 					return Event{}, &ValidationError{"invalid event", []Issue{{[]string{name}, CodeInvalidString, err.Error()}}}
 				}

@@ -251,7 +251,7 @@ func (s *Stack) addFunctions(c Config, draws *latency.Source, binaries map[strin
 		Sample: func() bool { // no rule of the template decides about traces that begin at a function
 			return s.watch.Sample(sampling.Request{ServiceName: "*", ServiceType: "AWS::Lambda::Function"})
 		},
-		Observe: func(i function.Invocation) { s.watch.Invocation(native.Invocation{Invocation: i}) },
+		Observe: s.watch.Invocation,
 	}
 	if c.LogLine != nil {
 		opts.Log = func(group string, line function.Line) { c.LogLine(group, line.Message) }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 
+	"example.com/arvo/lambdas/local/function"
 	"example.com/arvo/lambdas/local/gateway"
 	"example.com/arvo/lambdas/local/watch/daemon"
 	"example.com/arvo/lambdas/local/watch/logs"
@@ -95,7 +96,7 @@ func (s *Service) Stage(api native.API, r gateway.AccessRecord) {
 }
 
 // Invocation records an invocation of a function.
-func (s *Service) Invocation(i native.Invocation) {
+func (s *Service) Invocation(i function.Invocation) {
 	for _, d := range s.native.Invocation(i) {
 		s.add(&d)
 	}

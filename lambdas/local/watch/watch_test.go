@@ -168,10 +168,10 @@ func TestAWSsOwnSegments(t *testing.T) {
 		Time: at, API: "arvo", Stage: "live", Method: "POST", Path: "/events", Status: 202, Latency: 20, IntegrationLatency: 15,
 		Function: "api_lambda", TraceID: trace, SegmentID: "00000000000000a2", Sampled: true,
 	})
-	s.Invocation(native.Invocation{Invocation: function.Invocation{
+	s.Invocation(function.Invocation{
 		Function: "api_lambda", ARN: "arn:aws:lambda:us-east-1:000000000000:function:api_lambda", Root: trace, Parent: "00000000000000a2",
 		SegmentID: "00000000000000b1", FunctionSegmentID: "00000000000000c1", Sampled: true, Arrived: at, Started: at, Duration: 10 * time.Millisecond,
-	}})
+	})
 	send(t, s, doc(trace, "00000000000000d1", "00000000000000c1", "accept", `,"type":"subsegment"`))
 	eventually(t, "four documents are kept", func() bool { return s.Stats().Traces.Documents == 4 })
 	var graph struct {
@@ -245,10 +245,10 @@ func ExampleService() {
 	}
 	mux := new(wire.Mux)
 	s.Register(mux, groups{})
-	s.Invocation(native.Invocation{Invocation: function.Invocation{
+	s.Invocation(function.Invocation{
 		Function: "orders", Root: trace, SegmentID: "00000000000000b1", FunctionSegmentID: "00000000000000c1", Sampled: true,
 		Arrived: time.Unix(1700000000, 0), Started: time.Unix(1700000000, 0), Duration: 40 * time.Millisecond, FunctionError: "Unhandled", ErrorType: "Runtime.ExitError",
-	}})
+	})
 
 	ask := httptest.NewRequest("POST", "/TraceSummaries", strings.NewReader(`{"StartTime":1700000000,"EndTime":1700000060,"FilterExpression":"service(\"orders\") { fault AND responsetime < 1 }"}`))
 	rec := httptest.NewRecorder()

@@ -98,20 +98,9 @@ func outcome(d *segment.Document, status int) {
 	d.Fault = status >= 500
 }
 
-// An Invocation is what is known of one that ended or was throttled.
-type Invocation struct {
-	function.Invocation
-
-	// Responded is when the function gave its answer. Zero: when the invocation ended.
-	Responded time.Time
-
-	// Messages are the trace headers of a batch, AWSTraceHeader of each message that has one.
-	Messages []string
-}
-
-// Invocation is the segments of the Lambda service and of the function; none if tracing is not active or the trace is not
-// recorded. An invocation that was throttled has no segment of the function.
-func (e Environment) Invocation(i Invocation) []segment.Document {
+// Invocation is the segments of the Lambda service and of the function, for an invocation that ended or was throttled; none if
+// tracing is not active or the trace is not recorded. An invocation that was throttled has no segment of the function.
+func (e Environment) Invocation(i function.Invocation) []segment.Document {
 	trace, err := segment.ParseTraceID(i.Root)
 	id, idErr := segment.ParseID(i.SegmentID)
 	if !i.Sampled || err != nil || idErr != nil {
@@ -138,7 +127,7 @@ func (e Environment) Invocation(i Invocation) []segment.Document {
 	return []segment.Document{service, e.function(i, &service, invocation)}
 }
 
-func (e Environment) function(i Invocation, service *segment.Document, invocation segment.ID) segment.Document {
+func (e Environment) function(i function.Invocation, service *segment.Document, invocation segment.ID) segment.Document {
 	part := func(name string, id segment.ID, start, end time.Time) segment.Document {
 		return segment.Document{ID: id, Name: name, Start: segment.At(start), End: max(segment.At(start), segment.At(end)), AWS: &segment.AWS{FunctionARN: i.ARN}}
 	}

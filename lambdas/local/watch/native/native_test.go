@@ -39,12 +39,12 @@ func record(change func(*gateway.AccessRecord)) gateway.AccessRecord {
 	return r
 }
 
-func invocation(change func(*native.Invocation)) native.Invocation {
-	i := native.Invocation{Invocation: function.Invocation{
+func invocation(change func(*function.Invocation)) function.Invocation {
+	i := function.Invocation{
 		Function: "arvo-api_lambda", ARN: "arn:aws:lambda:us-east-1:000000000000:function:arvo-api_lambda", RequestID: "63ea79ab-e338-4c12-a534-91a2dc43e2b0",
 		Root: root, Parent: "23a449852a482e1d", SegmentID: "4174aefb49d05470", FunctionSegmentID: "5640de914527757d", Sampled: true,
 		Arrived: at.Add(time.Millisecond), Started: at.Add(2 * time.Millisecond), Duration: 8 * time.Millisecond,
-	}}
+	}
 	if change != nil {
 		change(&i)
 	}
@@ -60,7 +60,7 @@ func TestDocuments(t *testing.T) {
 		}
 		return []segment.Document{d}
 	}
-	invoked := func(change func(*native.Invocation)) []segment.Document { return env.Invocation(invocation(change)) }
+	invoked := func(change func(*function.Invocation)) []segment.Document { return env.Invocation(invocation(change)) }
 	for _, c := range []struct {
 		name string
 		docs []segment.Document
@@ -76,15 +76,15 @@ func TestDocuments(t *testing.T) {
 		{"stage with a client's parent and a long address", stage(func(r *gateway.AccessRecord) {
 			r.ParentID, r.Path = "53995c3f42cd8ad8", "/subjects/"+string(bytes.Repeat([]byte("x"), 300))
 		})},
-		{"invocation", invoked(func(i *native.Invocation) { i.Responded = at.Add(9 * time.Millisecond) })},
-		{"invocation cold", invoked(func(i *native.Invocation) {
+		{"invocation", invoked(func(i *function.Invocation) { i.Responded = at.Add(9 * time.Millisecond) })},
+		{"invocation cold", invoked(func(i *function.Invocation) {
 			i.Cold, i.InitStarted, i.InitDuration = true, at.Add(-60*time.Millisecond), 50*time.Millisecond
 		})},
-		{"invocation failed", invoked(func(i *native.Invocation) { i.FunctionError, i.ErrorType = "Unhandled", "Runtime.ExitError" })},
-		{"invocation throttled", invoked(func(i *native.Invocation) {
+		{"invocation failed", invoked(func(i *function.Invocation) { i.FunctionError, i.ErrorType = "Unhandled", "Runtime.ExitError" })},
+		{"invocation throttled", invoked(func(i *function.Invocation) {
 			i.ThrottleCause, i.Started, i.Duration = "ConcurrentInvocationLimitExceeded", time.Time{}, 0
 		})},
-		{"invocation of a batch", invoked(func(i *native.Invocation) {
+		{"invocation of a batch", invoked(func(i *function.Invocation) {
 			i.Parent = ""
 			i.Messages = []string{
 				"Root=1-69230001-0123456789abcdef01234567;Parent=53995c3f42cd8ad8;Sampled=1",
@@ -132,10 +132,10 @@ func TestNothingIsRecorded(t *testing.T) {
 			t.Errorf("%s: %+v", name, d)
 		}
 	}
-	for name, change := range map[string]func(*native.Invocation){
-		"of a trace that is not": func(i *native.Invocation) { i.Sampled = false },
-		"without active tracing": func(i *native.Invocation) { i.SegmentID, i.FunctionSegmentID = "", "" },
-		"without a trace":        func(i *native.Invocation) { i.Root = "" },
+	for name, change := range map[string]func(*function.Invocation){
+		"of a trace that is not": func(i *function.Invocation) { i.Sampled = false },
+		"without active tracing": func(i *function.Invocation) { i.SegmentID, i.FunctionSegmentID = "", "" },
+		"without a trace":        func(i *function.Invocation) { i.Root = "" },
 	} {
 		if docs := env.Invocation(invocation(change)); docs != nil {
 			t.Errorf("%s: %+v", name, docs)

@@ -251,7 +251,7 @@ func appendValue(b []byte, v attribute.Value) []byte {
 		}
 		b = append(b, `]}`...)
 	default: // of libraries; ours have no others
-		b = jsontext.AppendString(append(b, `{"stringValue":`...), v.Emit())
+		b = jsontext.AppendString(append(b, `{"stringValue":`...), v.String())
 	}
 	return append(b, '}')
 }

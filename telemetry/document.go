@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,7 +38,7 @@ func (f *function) document(r *root, spans []sdktrace.ReadOnlySpan) segment.Docu
 		namespace(&d, s)
 	}
 	if len(spans) > 0 {
-		d.Subsegments = embed(s.SpanContext().SpanID(), spans, true)
+		d.Subsegments = embed(s.SpanContext().SpanID(), spans)
 	}
 	if r.dropped > 0 {
 		addMetadata(&d, "dropped_spans", segment.Int(int64(r.dropped)))
@@ -45,23 +46,36 @@ func (f *function) document(r *root, spans []sdktrace.ReadOnlySpan) segment.Docu
 	return d
 }
 
-// embed makes subsegments of the spans whose parent is the given one, and of theirs. Directly beneath the root, it also takes those
-// whose parent is not among the spans.
-func embed(parent trace.SpanID, spans []sdktrace.ReadOnlySpan, root bool) []segment.Document {
-	var docs []segment.Document
+// embed makes subsegments of the spans beneath a root, each within its parent. One whose parent is not among them, because
+// somebody has not ended it or it was one too many, is put beneath the root.
+func embed(root trace.SpanID, spans []sdktrace.ReadOnlySpan) []segment.Document {
+	beneath := make(map[trace.SpanID][]sdktrace.ReadOnlySpan, len(spans))
 	for _, s := range spans {
-		if p := s.Parent().SpanID(); p != parent && (!root || slices.ContainsFunc(spans, func(o sdktrace.ReadOnlySpan) bool { return o.SpanContext().SpanID() == p })) {
-			continue
-		}
-		d := convert(s, false)
-		namespace(&d, s)
-		if len(spans) > 1 {
-			d.Subsegments = embed(s.SpanContext().SpanID(), spans, false)
-		}
-		docs = append(docs, d)
+		beneath[s.SpanContext().SpanID()] = nil
 	}
-	slices.SortStableFunc(docs, func(a, b segment.Document) int { return int(a.Start - b.Start) })
-	return docs
+	for _, s := range spans {
+		parent := s.Parent().SpanID()
+		if _, here := beneath[parent]; !here {
+			parent = root
+		}
+		beneath[parent] = append(beneath[parent], s)
+	}
+	var within func(parent trace.SpanID) []segment.Document
+	within = func(parent trace.SpanID) []segment.Document {
+		children := beneath[parent]
+		if len(children) == 0 {
+			return nil
+		}
+		docs := make([]segment.Document, len(children))
+		for i, s := range children {
+			docs[i] = convert(s, false)
+			namespace(&docs[i], s)
+			docs[i].Subsegments = within(s.SpanContext().SpanID())
+		}
+		slices.SortStableFunc(docs, func(a, b segment.Document) int { return cmp.Compare(a.Start, b.Start) })
+		return docs
+	}
+	return within(root)
 }
 
 // namespace says whom a subsegment calls. One without a namespace is the function's own work.
@@ -106,6 +120,9 @@ func convert(s sdktrace.ReadOnlySpan, isRoot bool) segment.Document {
 		d.InProgress = true
 	} else {
 		d.End = max(segment.At(end), d.Start)
+	}
+	if isRoot {
+		d.Annotations = make([]segment.Attribute, 0, len(annotationOf))
 	}
 	var failure, exceptionType, message, stack string
 	for _, a := range s.Attributes() {
@@ -162,7 +179,7 @@ func convert(s sdktrace.ReadOnlySpan, isRoot bool) segment.Document {
 
 func addMetadata(d *segment.Document, key string, v segment.Value) {
 	if d.Metadata == nil {
-		d.Metadata = []segment.Namespace{{Name: "otel"}}
+		d.Metadata = []segment.Namespace{{Name: "otel", Attributes: make([]segment.Attribute, 0, 6)}}
 	}
 	d.Metadata[0].Attributes = append(d.Metadata[0].Attributes, segment.Attribute{Key: key, Value: v})
 }
@@ -181,7 +198,7 @@ func valueOf(v attribute.Value) segment.Value {
 	case attribute.STRING:
 		return segment.String(clip(v.AsString(), maxText))
 	}
-	return segment.String(clip(v.Emit(), maxText))
+	return segment.String(clip(v.String(), maxText))
 }
 
 func exceptionOf(id segment.ID, n int, attributes []attribute.KeyValue) segment.Exception {

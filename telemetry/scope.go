@@ -23,13 +23,3 @@ func scopeOf(ctx context.Context) *scope {
 	s, _ := ctx.Value(scopeKey{}).(*scope)
 	return s
 }
-
-// within is ctx with a changed copy of its scope.
-func within(ctx context.Context, change func(*scope)) context.Context {
-	s := new(scope)
-	if outer := scopeOf(ctx); outer != nil {
-		*s = *outer
-	}
-	change(s)
-	return context.WithValue(ctx, scopeKey{}, s)
-}

@@ -228,7 +228,8 @@ func invocationContext(t testing.TB, header string, timeout time.Duration) conte
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	t.Cleanup(cancel)
 	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: "req-1", InvokedFunctionArn: functionARN})
-	return context.WithValue(ctx, "x-amzn-trace-id", header) //nolint:staticcheck // the key is aws-lambda-go's
+	//lint:ignore SA1029 the key is aws-lambda-go's
+	return context.WithValue(ctx, "x-amzn-trace-id", header)
 }
 
 // request is an event as api_lambda has created it in theTrace.

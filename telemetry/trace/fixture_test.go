@@ -94,7 +94,7 @@ func mistake(d segment.Document, typ, message string) segment.Document {
 	return d
 }
 
-func function(name string) segment.Document {
+func functionDocument(name string) segment.Document {
 	return segment.Document{Name: name, Origin: segment.OriginFunction, AWS: &segment.AWS{
 		FunctionARN:    "arn:aws:lambda:us-east-1:000000000000:function:" + name,
 		CloudWatchLogs: []segment.LogGroup{{Name: "/aws/lambda/" + name}},
@@ -139,7 +139,7 @@ func (r *recorder) hops(creation segment.ID, queue string, created, sent, receiv
 
 // message is what a function says of a message that it received.
 func (r *recorder) message(fn string, queue segment.ID, subject, eventType, outcome string, start, end float64, subs ...segment.Document) *segment.Document {
-	d := function(fn)
+	d := functionDocument(fn)
 	d.Annotations = []segment.Attribute{
 		{Key: "subject", Value: segment.String(subject)}, {Key: "event_type", Value: segment.String(eventType)}, {Key: "outcome", Value: segment.String(outcome)},
 	}

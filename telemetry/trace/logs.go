@@ -232,7 +232,7 @@ func (d *drawing) logLine(under string, l logLine) string {
 // footer tells what the rows do not.
 func (l *logs) footer(b *strings.Builder, s screen) {
 	if len(l.rest) > 0 {
-		fmt.Fprintf(b, "%s\n", s.in(dim, "log lines of no span"))
+		fmt.Fprintf(b, "\n%s\n", s.in(dim, "log lines of no span"))
 		d := &drawing{screen: s}
 		for _, line := range l.rest {
 			fmt.Fprintln(b, d.logLine("  ", line))

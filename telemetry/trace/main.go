@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/xray"
+	"github.com/aws/smithy-go/logging"
 
 	"example.com/arvo/telemetry/segment"
 	"example.com/arvo/telemetry/tracetree"
@@ -142,7 +143,8 @@ func (v *viewer) where() string {
 
 // connect makes the clients as every AWS tool does: environment, shared configuration, then the flags over them.
 func (c *command) connect(ctx context.Context) (*viewer, error) {
-	var options []func(*config.LoadOptions) error
+	// What the SDK would write by itself, about connections and retries, is no answer to anybody.
+	options := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})}
 	if c.region != "" {
 		options = append(options, config.WithRegion(c.region))
 	}

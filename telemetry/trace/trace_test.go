@@ -136,7 +136,7 @@ func TestGolden(t *testing.T) {
 func TestNothingHiddenReachesTheTerminal(t *testing.T) {
 	r := newRecorder(1)
 	evil := "a\x1b[2J\u202eb\nc\x9b"
-	d := failure(function(evil), evil, evil)
+	d := failure(functionDocument(evil), evil, evil)
 	d.Annotations = []segment.Attribute{{Key: "subject", Value: segment.String(evil)}, {Key: "event_type", Value: segment.String(evil)}, {Key: "outcome", Value: segment.String(evil)}}
 	queue := r.hops(segment.ID{9}, evil, 0, 1, 2, 1)
 	r.add(d, queue, 2, 3, r.table(evil, evil, 2, 3), r.sub(evil, segment.NamespaceRemote, 2, 3))

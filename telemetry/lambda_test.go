@@ -86,6 +86,9 @@ func TestOneSubjectIsOneTrace(t *testing.T) {
 		}
 	}
 
+	if diff := cmp.Diff(map[string]string{"subject": "order-1", "event_type": "com.payment.charge"}, annotations(docs[3])); diff != "" || docs[3].ParentID.String() != facadeID {
+		t.Error(diff)
+	}
 	consumer := one(t, docs, "arvo-federated_handler")
 	if diff := cmp.Diff(map[string]string{"subject": "order-1", "event_type": "com.payment.charge", "handler": "com.payment.charge", "outcome": "ok"}, annotations(consumer)); diff != "" {
 		t.Error(diff)
@@ -577,4 +580,74 @@ func TestWhatLeavesHasNoPayloadAndIsBounded(t *testing.T) {
 			t.Errorf("%d bytes: %.2000s", len(b), b)
 		}
 	}
+}
+
+// A step of a workflow was kept, events included, and then its process died. The next delivery publishes what was kept; the spans of
+// the first are lost, and nothing hangs on them. A third delivery does it all again.
+func TestADeathBetweenStateAndPublishBreaksNoTrace(t *testing.T) {
+	api := newWorld(t, map[string]string{"AWS_LAMBDA_FUNCTION_NAME": "arvo-api_lambda"})
+	var input arvo.Event
+	intake := handlerFunc(func(ctx context.Context, _ []byte) ([]byte, error) {
+		input = api.Create(ctx, request(t, "e-1", `{"amount":1}`, true).WithTrace("", ""))
+		api.Published(ctx, broker.Entry{Event: input, Started: time.Now(), Ended: time.Now(), Attempts: 1})
+		return nil, nil
+	})
+	if _, err := api.Lambda(intake).Invoke(invocationContext(t, theHeader, time.Minute), nil); err != nil {
+		t.Fatal(err)
+	}
+	docs := append(native(t), api.sent()...)
+	var kept *arvo.Event
+	step := func(h *host) arvo.Handler {
+		return h.Handler(arvo.HandlerFunc(func(ctx context.Context, in arvo.Event) ([]arvo.Event, error) {
+			if kept == nil {
+				out := h.Create(ctx, request(t, "call-1", `{"amount":1}`, true).WithTrace("", ""))
+				kept = &out
+			}
+			return []arvo.Event{*kept}, nil
+		}))
+	}
+	for delivery := range 3 {
+		h := &host{world: newWorld(t, nil)}
+		h.service = step(h)
+		if _, err := h.function().Invoke(invocationContext(t, batchHeader, time.Minute), batch(t, record(t, "m-1", input))); err != nil {
+			t.Fatal(err)
+		}
+		if delivery == 0 { // it died: whatever it had to say is lost, and it published nothing
+			continue
+		}
+		for _, d := range h.sent() {
+			if d.TraceID.W3C() == theTrace {
+				docs = append(docs, d)
+			}
+		}
+		if h.published[0].Traceparent != kept.Traceparent {
+			t.Errorf("delivery %d published %s, kept was %s", delivery, h.published[0].Traceparent, kept.Traceparent)
+		}
+	}
+	for _, p := range tree(docs).Check() {
+		if p.Kind != tracetree.MissingHop { // nobody has received the call yet
+			t.Error(p)
+		}
+	}
+}
+
+// A trace of ten hops stays far below X-Ray's bounds.
+func TestDocumentsAreSmall(t *testing.T) {
+	h := &host{world: newWorld(t, nil)}
+	h.service = h.Handler(newCharge(nil))
+	ev := request(t, "0198a3c5-1111-8222-8333-444444444444", `{"amount":1}`, true)
+	ev.Subject = strings.Repeat("s", 400)
+	if _, err := h.function().Invoke(invocationContext(t, batchHeader, time.Minute), batch(t, record(t, "m-1", ev))); err != nil {
+		t.Fatal(err)
+	}
+	size := 0
+	for _, d := range h.sent() {
+		if d.TraceID.W3C() == theTrace {
+			size += len(d.AppendJSON(nil))
+		}
+	}
+	if size > 3500 {
+		t.Errorf("a hop takes %d bytes", size)
+	}
+	t.Logf("a hop takes %d bytes", size)
 }

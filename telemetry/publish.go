@@ -42,10 +42,6 @@ func (t *Telemetry) Create(ctx context.Context, ev arvo.Event) arvo.Event {
 	} else if s != nil && s.message != nil && state == "" {
 		state = s.message.tracestate
 	}
-	if s != nil && s.root != nil && s.root.shape == shapeInvocation && s.message == nil && s.invocation.recording != nil {
-		s.invocation.recording.SetAttributes(
-			semconv.CloudEventsEventSubject(clip(ev.Subject, segment.MaxAnnotationValue)), semconv.CloudEventsEventType(clip(ev.Type, maxText)))
-	}
 	return ev.WithTrace(traceparent(sc, CreationID(sc.TraceID(), ev.ID)), withAnchor(anchor, state))
 }
 
@@ -58,13 +54,17 @@ func (t *Telemetry) Published(ctx context.Context, e broker.Entry) {
 	if e.Attempts > 1 {
 		t.metrics.retried(scopeOf(ctx), e)
 	}
-	sc, ok := parseTraceparent(e.Event.Traceparent)
-	if !ok || !t.records(sc) {
-		return
-	}
 	s := new(scope)
 	if outer := scopeOf(ctx); outer != nil {
 		s.invocation, s.root = outer.invocation, outer.root
+		if outer.message == nil && outer.invocation != nil && outer.invocation.recording != nil { // a request: by now it has a subject
+			outer.invocation.recording.SetAttributes(
+				semconv.CloudEventsEventSubject(clip(e.Event.Subject, segment.MaxAnnotationValue)), semconv.CloudEventsEventType(clip(e.Event.Type, maxText)))
+		}
+	}
+	sc, ok := parseTraceparent(e.Event.Traceparent)
+	if !ok || !t.records(sc) {
+		return
 	}
 	if id := CreationID(sc.TraceID(), e.Event.ID); sc.SpanID() == id {
 		s.spanID = id

@@ -232,18 +232,25 @@ type Members struct {
 
 // OpenObject begins at the brace at i, which lies depth containers deep.
 func OpenObject(b []byte, i, depth int) (Members, error) {
-	if i < len(b) && b[i] == '{' && depth < MaxDepth {
-		return Members{b: b, End: i + 1, first: true}, nil
-	}
-	return Members{End: i}, notOpened(b, i, '{', "an object")
+	end, err := open(b, i, depth, '{')
+	return Members{b: b, End: end, first: true}, err
 }
 
-// notOpened is why no container can be opened at i.
-func notOpened(b []byte, i int, bracket byte, want string) error {
-	if i < len(b) && b[i] == bracket {
-		return &SyntaxError{i, "nesting deeper than " + strconv.Itoa(MaxDepth)}
+// open is the position behind the bracket that opens a container at i. It is a function of its own so that OpenObject and
+// OpenArray can be inlined: what they return is large.
+func open(b []byte, i, depth int, bracket byte) (int, error) {
+	switch {
+	case i < len(b) && b[i] == bracket && depth < MaxDepth:
+		return i + 1, nil
+	case i >= len(b) || b[i] != bracket:
+		want := "an object"
+		if bracket == '[' {
+			want = "an array"
+		}
+		return i, errorAt(b, i, want)
+	default:
+		return i, &SyntaxError{i, "nesting deeper than " + strconv.Itoa(MaxDepth)}
 	}
-	return errorAt(b, i, want)
 }
 
 // Next moves to the next member. It is false at the closing brace and at a syntax error, which Close reports.
@@ -311,10 +318,8 @@ type Elements struct {
 
 // OpenArray begins at the bracket at i, which lies depth containers deep.
 func OpenArray(b []byte, i, depth int) (Elements, error) {
-	if i < len(b) && b[i] == '[' && depth < MaxDepth {
-		return Elements{b: b, Index: -1, End: i + 1}, nil
-	}
-	return Elements{End: i}, notOpened(b, i, '[', "an array")
+	end, err := open(b, i, depth, '[')
+	return Elements{b: b, Index: -1, End: end}, err
 }
 
 // Next moves to the next element. It is false at the closing bracket and at a syntax error, which Close reports.

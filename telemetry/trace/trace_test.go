@@ -264,3 +264,21 @@ func TestQueuesOfOtherTracesTellALostQueue(t *testing.T) {
 		}
 	})
 }
+
+// TestTheManualShowsWhatIsShown holds the sample of the package comment to the golden file.
+func TestTheManualShowsWhatIsShown(t *testing.T) {
+	manual, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown, err := os.ReadFile(filepath.Join("testdata", "golden", "a_plain_request.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	picture, _, _ := strings.Cut(string(shown), "\n\nsubject")
+	for line := range strings.Lines(picture) {
+		if line = strings.TrimRight(line, "\n"); line != "" && !strings.Contains(string(manual), "//\t"+line+"\n") {
+			t.Errorf("the manual lacks %q", line)
+		}
+	}
+}

@@ -71,7 +71,8 @@ func (a *attempt) run(ctx context.Context) (*Workflow, *Record, error) {
 // for. The error is for the host.
 func (a *attempt) fail(ctx context.Context, err error) (*Workflow, *Record, error) {
 	a.events, a.awaits = nil, nil
-	if err := a.answer(a.r.systemError(), systemErrorData(err), "error", a.r.errorDomains); err != nil {
+	d := a.r.systemError()
+	if err := a.answer(&d, systemErrorData(err), "error", a.r.errorDomains); err != nil {
 		return nil, nil, broken(err)
 	}
 	next, record := a.conclude(ctx, StatusFailed, a.state)
@@ -98,8 +99,8 @@ func (a *attempt) conclude(ctx context.Context, status Status, state json.RawMes
 }
 
 // where is what the domains of an event are looked up in. c is its contract, nil for none.
-func (a *attempt) where(c *Contract) DomainContext {
-	return DomainContext{SelfContract: a.r.contract, EventContract: c, TriggeringEvent: *a.in, ParentSubject: a.parent}
+func (a *attempt) where(c *Contract) *DomainContext {
+	return &DomainContext{SelfContract: a.r.contract, EventContract: c, TriggeringEvent: *a.in, ParentSubject: a.parent}
 }
 
 // call makes the events of a call and returns the id of the first.
@@ -185,7 +186,7 @@ func (a *attempt) tryCall(c *Call) error {
 				return err
 			}
 		}
-		e, err := a.r.make(a.in, &d, data, index)
+		events, err := a.r.make(a.events, a.in, &d, data, index)
 		if err != nil {
 			var large *tooLarge
 			if errors.As(err, &large) {
@@ -193,7 +194,7 @@ func (a *attempt) tryCall(c *Call) error {
 			}
 			return broken(err)
 		}
-		a.events = append(a.events, e)
+		a.events = events
 		one := await{}
 		if answered && (n == 0 || given == "") {
 			one = await{contract.URI(), due}
@@ -284,7 +285,7 @@ func (a *attempt) complete() error {
 	if len(domains) == 0 {
 		domains = a.r.emitDomains
 	}
-	err = a.answer(d, data, strconv.Itoa(a.calls), domains)
+	err = a.answer(&d, data, strconv.Itoa(a.calls), domains)
 	var large *tooLarge
 	if err == nil || errors.As(err, &large) {
 		return err
@@ -293,7 +294,7 @@ func (a *attempt) complete() error {
 }
 
 // answer makes the events that go to whoever began the workflow.
-func (a *attempt) answer(d Draft, data json.RawMessage, index string, domains []string) (err error) {
+func (a *attempt) answer(d *Draft, data json.RawMessage, index string, domains []string) (err error) {
 	d.Subject, d.ParentID = a.in.Subject, a.initID
 	if a.parent != "" {
 		d.Subject = a.parent

@@ -27,7 +27,9 @@ type DomainContext struct {
 }
 
 // Resolve is the domain that a symbol or a domain stands for.
-func (c DomainContext) Resolve(domain string) string {
+func (c DomainContext) Resolve(domain string) string { return c.lookUp(domain) }
+
+func (c *DomainContext) lookUp(domain string) string {
 	switch domain {
 	case DomainFromSelfContract:
 		if c.SelfContract != nil {
@@ -64,9 +66,9 @@ func (c DomainContext) Resolve(domain string) string {
 }
 
 // resolve appends the distinct domains that a list of symbols and domains stands for.
-func (c DomainContext) resolve(resolved []string, domains []string) []string {
+func (c *DomainContext) resolve(resolved []string, domains []string) []string {
 	for _, domain := range domains {
-		if domain = c.Resolve(domain); !slices.Contains(resolved, domain) {
+		if domain = c.lookUp(domain); !slices.Contains(resolved, domain) {
 			resolved = append(resolved, domain)
 		}
 	}

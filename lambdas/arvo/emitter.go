@@ -82,22 +82,21 @@ func newEmitter(c *Contract) emitter {
 
 // emit completes d to an output of the handling of in and appends one event for each distinct domain. The draft's
 // addresses are encoded already; its subject and parent are set.
-func (m *emitter) emit(events []Event, in *Event, where DomainContext, d Draft, data json.RawMessage, index string, domains []string) ([]Event, error) {
+func (m *emitter) emit(events []Event, in *Event, where *DomainContext, d *Draft, data json.RawMessage, index string, domains []string) ([]Event, error) {
 	id := strings.TrimSpace(d.ID)
 	var room [4]string
 	for _, d.Domain = range where.resolve(room[:0], domains) {
 		d.ID = id
-		e, err := m.make(in, &d, data, index)
-		if err != nil {
+		var err error
+		if events, err = m.make(events, in, d, data, index); err != nil {
 			return nil, err
 		}
-		events = append(events, e)
 	}
 	return events, nil
 }
 
-// make makes one event of d, in d.Domain. What d does not say of id, source, access control, cost and time, it fills in.
-func (m *emitter) make(in *Event, d *Draft, data json.RawMessage, index string) (Event, error) {
+// make appends one event made of d, in d.Domain. What d does not say of id, source, access control, cost and time, it fills in.
+func (m *emitter) make(events []Event, in *Event, d *Draft, data json.RawMessage, index string) ([]Event, error) {
 	d.Source = m.contract.spec.Type
 	if d.ID == "" {
 		d.ID = DeriveID(in.Subject, in.Source, in.ID, d.Source, index, d.Domain)
@@ -111,14 +110,15 @@ func (m *emitter) make(in *Event, d *Draft, data json.RawMessage, index string) 
 	if d.Time == "" {
 		d.Time = formatTime(m.now())
 	}
-	e, err := complete(d, data, nil)
-	if err != nil {
-		return Event{}, err
+	events = append(events, Event{})
+	e := &events[len(events)-1] // made where it stays: an event is large
+	if err := e.complete(d, data, nil); err != nil {
+		return nil, err
 	}
-	if size := serialisedSize(&e); size > maxOutput {
-		return Event{}, &tooLarge{e.Type, size}
+	if size := serialisedSize(e); size > maxOutput {
+		return nil, &tooLarge{e.Type, size}
 	}
-	return e, nil
+	return events, nil
 }
 
 // encodeAddress encodes what an author gave for to or redirectto.

@@ -112,12 +112,17 @@ func New(d Draft) (Event, error) {
 	if len(issues) > 0 {
 		return Event{}, &ValidationError{What: "invalid event", Issues: issues}
 	}
-	return complete(&d, data, err)
+	var e Event
+	if err := e.complete(&d, data, err); err != nil {
+		return Event{}, err
+	}
+	return e, nil
 }
 
-// complete is New without the encoding: d.Data has become data, or dataErr says why it could not.
-func complete(d *Draft, data json.RawMessage, dataErr error) (Event, error) {
-	e := Event{
+// complete is New without the encoding: d.Data has become data, or dataErr says why it could not. After an error e is of
+// no use.
+func (e *Event) complete(d *Draft, data json.RawMessage, dataErr error) error {
+	*e = Event{
 		ID: strings.TrimSpace(d.ID), Source: d.Source, SpecVersion: d.SpecVersion, Type: d.Type, Subject: d.Subject,
 		DataContentType: d.DataContentType, DataSchema: d.DataSchema, Data: data, Time: d.Time,
 		To: d.To, AccessControl: d.AccessControl, RedirectTo: d.RedirectTo, ExecutionUnits: d.ExecutionUnits,
@@ -127,7 +132,7 @@ func complete(d *Draft, data json.RawMessage, dataErr error) (Event, error) {
 	if e.ID == "" {
 		id, err := uuid.NewRandom()
 		if err != nil {
-			return Event{}, fmt.Errorf("arvo: no id for the event: %w", err)
+			return fmt.Errorf("arvo: no id for the event: %w", err)
 		}
 		e.ID = id.String()
 	}
@@ -144,11 +149,8 @@ func complete(d *Draft, data json.RawMessage, dataErr error) (Event, error) {
 		e.To = e.Type
 	}
 	kinds := e.kinds()
-	c := checker{event: &e, kinds: &kinds, noData: reason(dataErr)}
-	if err := c.check(); err != nil {
-		return Event{}, err
-	}
-	return e, nil
+	c := checker{event: e, kinds: &kinds, noData: reason(dataErr)}
+	return c.check()
 }
 
 // WithTrace returns the event with another trace context.

@@ -71,11 +71,11 @@ func Implement[T any](version string, f func(ctx context.Context, in Input[T]) (
 			if _, err := v.accepts.apply(inputFailed, in.Data, jsonschema.Check); err != nil {
 				return nil, &Violation{Kind: KindContract, Message: err.Error(), Cause: err}
 			}
-			input := Input[T]{Event: in, Version: v}
-			if err := bind(decoder, in.Data, &input.Data); err != nil {
+			data := new(T)
+			if err := bind(decoder, in.Data, data); err != nil {
 				return nil, err
 			}
-			return f(ctx, input)
+			return f(ctx, Input[T]{Event: in, Data: *data, Version: v})
 		}
 		return nil
 	})
@@ -218,12 +218,13 @@ func (s *Service) answerOne(events []Event, in *Event, v *Version, index int, ou
 	if len(domains) == 0 {
 		domains = s.emitDomains
 	}
-	return s.reply(events, in, d, data, strconv.Itoa(index), domains)
+	return s.reply(events, in, &d, data, strconv.Itoa(index), domains)
 }
 
 // fail makes the system error event of err.
 func (s *Service) fail(in *Event, err error) ([]Event, error) {
-	events, err := s.reply(nil, in, s.systemError(), systemErrorData(err), "error", s.errorDomains)
+	d := s.systemError()
+	events, err := s.reply(nil, in, &d, systemErrorData(err), "error", s.errorDomains)
 	if err != nil {
 		return nil, broken(err)
 	}
@@ -231,11 +232,11 @@ func (s *Service) fail(in *Event, err error) ([]Event, error) {
 }
 
 // reply completes d to an answer to in. What comes from the input is encoded already.
-func (s *Service) reply(events []Event, in *Event, d Draft, data json.RawMessage, index string, domains []string) ([]Event, error) {
+func (s *Service) reply(events []Event, in *Event, d *Draft, data json.RawMessage, index string, domains []string) ([]Event, error) {
 	d.Subject, d.ParentID = in.Subject, in.ID
 	if d.To == "" {
 		d.To = in.Source
 	}
 	where := DomainContext{SelfContract: s.contract, EventContract: s.contract, TriggeringEvent: *in}
-	return s.emit(events, in, where, d, data, index, domains)
+	return s.emit(events, in, &where, d, data, index, domains)
 }

@@ -45,7 +45,8 @@ func Timeouts(subject string, w Workflow, now time.Time) ([]Event, error) {
 		}
 		data := jsontext.AppendString([]byte(`{"errorName":"`+ErrorTimeout+`","errorMessage":`),
 			fmt.Sprintf("%s has not answered %s by %s", a.To, a.Type, formatTime(a.Due)))
-		e, err := complete(&d, append(data, `,"errorStack":null}`...), nil)
+		var e Event
+		err := e.complete(&d, append(data, `,"errorStack":null}`...), nil)
 		if err != nil {
 			return nil, fmt.Errorf("arvo: timeout of the call %s: %w", a.ID, err)
 		}

@@ -71,7 +71,7 @@ func (a *api) getOpenAPI(w http.ResponseWriter, r *http.Request) {
 					"type":          object{"const": c.Type()},
 					"version":       object{"type": "string", "const": number, "description": "the newest when absent"},
 					"data":          data,
-					"accesscontrol": object{"type": "string", "minLength": 1, "description": "carried to the services, never shown"},
+					"accesscontrol": object{"type": "string", "minLength": 1, "maxLength": maxAccessControl, "description": "carried to the services, never shown; the maximum is of its bytes in UTF-8"},
 				},
 			}
 			requests = append(requests, object{"$ref": "#/components/schemas/" + name})

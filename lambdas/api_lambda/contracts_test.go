@@ -177,4 +177,7 @@ func TestOpenAPIIsOpenAPI(t *testing.T) {
 	if got, err := json.Marshal(request["type"]); err != nil || string(got) != want {
 		t.Errorf("type is %s, want %s", got, want)
 	}
+	if got := request["accesscontrol"].(map[string]any)["maxLength"]; got != float64(maxAccessControl) {
+		t.Errorf("an access control may have %v bytes, and the document says %v", maxAccessControl, got)
+	}
 }

@@ -24,9 +24,10 @@ import (
 )
 
 const (
-	maxBody  = 200 << 10 // of POST /events
-	maxDepth = 64        // of its JSON
-	maxKey   = 255       // of an Idempotency-Key
+	maxBody          = 200 << 10 // of POST /events
+	maxDepth         = 64        // of its JSON
+	maxAccessControl = 4 << 10   // of its accesscontrol: a workflow keeps it and repeats it in every event that it sends
+	maxKey           = 255       // of an Idempotency-Key
 )
 
 // envelope is the body of POST /events.
@@ -227,6 +228,8 @@ func readEnvelope(body []byte) (envelope, error) {
 		return envelope{}, wrongField("/data", "it is required and must be an object")
 	case members["accesscontrol"] != nil && in.AccessControl == "" && string(members["accesscontrol"]) != "null":
 		return envelope{}, wrongField("/accesscontrol", "it must not be empty")
+	case len(in.AccessControl) > maxAccessControl:
+		return envelope{}, wrongField("/accesscontrol", fmt.Sprintf("it has %d bytes and may have %d", len(in.AccessControl), maxAccessControl))
 	}
 	return in, nil
 }

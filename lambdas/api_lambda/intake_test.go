@@ -43,7 +43,8 @@ func TestPostEventsAccepts(t *testing.T) {
 		{"a body in base64", base64.StdEncoding.EncodeToString([]byte(charge)), []change{member("isBase64Encoded", true)}},
 		{"members of data that the contract does not know", data(`{"order_id":"o-1","amount":1,"currency":"EUR","method":"pm","note":1}`), nil},
 		{"data of 63 levels, the body is the 64th", data(`{"order_id":"o-1","amount":1,"currency":"EUR","method":"pm","x":` + strings.Repeat("[", 62) + strings.Repeat("]", 62) + `}`), nil},
-		{"200 KB", with(`"accesscontrol":"` + strings.Repeat("x", maxBody-len(with(`"accesscontrol":""`))) + `"`), nil},
+		{"4 KB of access control", with(`"accesscontrol":"` + strings.Repeat("<", 4<<10) + `"`), nil},
+		{"200 KB", charge + strings.Repeat(" ", maxBody-len(charge)), nil},
 		{"one key in two objects", data(`{"order_id":"o-1","amount":1,"currency":"EUR","method":"pm","a":[{"x":1},{"x":1}]}`), nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -102,6 +103,7 @@ func TestPostEventsRefuses(t *testing.T) {
 		{"a version that there is not", with(`"version":"9.9.9"`), 422, "contract", "see issues", []issue{{"/version", "", `com.payment.charge has no version "9.9.9"`}}},
 		{"a version that is a number", with(`"version":1`), 422, "contract", "see issues", []issue{{"/version", "", "it must be a string"}}},
 		{"an empty access control", with(`"accesscontrol":""`), 422, "contract", "see issues", []issue{{"/accesscontrol", "", "it must not be empty"}}},
+		{"an access control of 4 KB and a byte", with(`"accesscontrol":"` + strings.Repeat("é", 2<<10) + `x"`), 422, "contract", "see issues", []issue{{"/accesscontrol", "", "it has 4097 bytes and may have 4096"}}},
 		{"an access control that is an object", with(`"accesscontrol":{}`), 422, "contract", "see issues", []issue{{"/accesscontrol", "", "it must be a string"}}},
 		{"data that breaks its contract, every fault with its place", data(`{"amount":0,"currency":"secret-1","method":77}`), 422, "contract", "see issues", []issue{
 			{"/data/amount", "too_small", "must be at least 1"},

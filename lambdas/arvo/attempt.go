@@ -27,6 +27,7 @@ type attempt struct {
 	state    json.RawMessage
 	parent   string
 	initID   string
+	access   string // control, of the event that began it
 	awaited  []Awaited
 	timedOut []string
 	open     int // how many are awaited
@@ -86,7 +87,8 @@ func (a *attempt) conclude(ctx context.Context, status Status, state json.RawMes
 		a.events[i] = a.r.stamp(ctx, *a.in, a.events[i])
 	}
 	next := &Workflow{
-		Revision: a.revision + 1, Status: status, ParentSubject: a.parent, InitID: a.initID, State: state, TimedOut: a.timedOut,
+		Revision: a.revision + 1, Status: status, ParentSubject: a.parent, InitID: a.initID, AccessControl: a.access,
+		State: state, TimedOut: a.timedOut,
 	}
 	if status == StatusActive {
 		next.Awaited = a.awaiting()
@@ -314,10 +316,14 @@ func (a *attempt) awaiting() []Awaited {
 			continue
 		}
 		e := &a.events[i]
-		awaited = append(awaited, Awaited{
+		one := Awaited{
 			ID: e.ID, Type: e.Type, To: e.To, URI: w.uri, Due: w.due,
-			AccessControl: e.AccessControl, Domain: e.Domain, Traceparent: e.Traceparent, Tracestate: e.Tracestate,
-		})
+			Domain: e.Domain, Traceparent: e.Traceparent, Tracestate: e.Tracestate,
+		}
+		if e.AccessControl != a.access {
+			one.AccessControl = e.AccessControl
+		}
+		awaited = append(awaited, one)
 	}
 	return awaited
 }

@@ -109,6 +109,7 @@ type Workflow struct {
 	Status        Status          `json:"status"`
 	ParentSubject string          `json:"parentSubject,omitempty"` // on whose behalf it runs
 	InitID        string          `json:"initId"`                  // of the event that began it
+	AccessControl string          `json:"accesscontrol,omitempty"` // of that event
 	State         json.RawMessage `json:"state,omitempty"`         // the author's
 	Awaited       []Awaited       `json:"awaited,omitempty"`       // the calls that have no answer, in the order they were made
 	TimedOut      []string        `json:"timedOut,omitempty"`      // the ids of the calls that got Timeout for an answer
@@ -133,12 +134,12 @@ type Failure struct {
 
 // An Awaited is a call without an answer: what is needed of it to answer in place of a service that never does.
 type Awaited struct {
-	ID            string    `json:"id"`           // of the event that was sent
-	Type          string    `json:"type"`         // of that event
-	To            string    `json:"to"`           // who was to answer
-	URI           string    `json:"uri"`          // of the contract that the answer keeps
-	Due           time.Time `json:"due,omitzero"` // when its time is up
-	AccessControl string    `json:"accesscontrol,omitempty"`
+	ID            string    `json:"id"`                      // of the event that was sent
+	Type          string    `json:"type"`                    // of that event
+	To            string    `json:"to"`                      // who was to answer
+	URI           string    `json:"uri"`                     // of the contract that the answer keeps
+	Due           time.Time `json:"due,omitzero"`            // when its time is up
+	AccessControl string    `json:"accesscontrol,omitempty"` // "": the workflow's
 	Domain        string    `json:"domain,omitempty"`
 	Traceparent   string    `json:"traceparent,omitempty"`
 	Tracestate    string    `json:"tracestate,omitempty"`

@@ -357,7 +357,8 @@ func (r *Resumable) take(ctx context.Context, in *Event, subject *Subject) (even
 	return record.Produced, false, nil
 }
 
-// stepTooLarge is the failure of a workflow that its memory cannot keep.
+// stepTooLarge is the failure of a workflow that its memory cannot keep. Like any failure it is the end at once, and nothing
+// that the workflow has done is undone: what a state grows by has to be bounded before a workflow begins.
 type stepTooLarge struct{ refused error }
 
 func (e *stepTooLarge) Error() string { return e.refused.Error() }
@@ -409,14 +410,14 @@ func (r *Resumable) prepare(in *Event, subject *Subject, w *Workflow, init, time
 	}
 	a := &attempt{r: r, in: in, subject: subject, self: self, init: init}
 	if init {
-		a.initID = in.ID
+		a.initID, a.access = in.ID, in.AccessControl
 		var err error
 		if a.parent, err = parentOf(in.Data); err != nil {
 			return nil, err
 		}
 		return a, nil
 	}
-	a.revision, a.state, a.parent, a.initID = w.Revision, w.State, w.ParentSubject, w.InitID
+	a.revision, a.state, a.parent, a.initID, a.access = w.Revision, w.State, w.ParentSubject, w.InitID, w.AccessControl
 	a.awaited, a.timedOut = w.Awaited, w.TimedOut
 	if i := awaitedBy(w.Awaited, in.ParentID); i >= 0 && w.Awaited[i].URI == speaker.contract.URI() && !speaker.contract.IsProgress(in.Type) {
 		if timeout {

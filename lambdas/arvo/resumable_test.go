@@ -260,11 +260,11 @@ func TestAWorkflowCallsAndCompletes(t *testing.T) {
 	w, records := recall(t, memory, theSubject)
 	awaited := arvo.Awaited{
 		ID: want.ID, Type: "com.stock.reserve", To: "com.stock.reserve", URI: "#/test/stock/reserve",
-		Due: theTime.Add(time.Minute).Truncate(time.Millisecond), AccessControl: "role:x", Traceparent: "00-tp", Tracestate: "ts",
+		Due: theTime.Add(time.Minute).Truncate(time.Millisecond), Traceparent: "00-tp", Tracestate: "ts",
 	}
 	wantState := `{"purchase":{"order":"o1","amount":10},"steps":["arvo.orc.purchase"],"ids":["` + want.ID + `"],"number":0}`
 	if diff := cmp.Diff(&arvo.Workflow{
-		Revision: 1, Status: arvo.StatusActive, InitID: "init-1", State: json.RawMessage(wantState), Awaited: []arvo.Awaited{awaited},
+		Revision: 1, Status: arvo.StatusActive, InitID: "init-1", AccessControl: "role:x", State: json.RawMessage(wantState), Awaited: []arvo.Awaited{awaited},
 	}, w); diff != "" {
 		t.Error(diff)
 	}
@@ -279,7 +279,7 @@ func TestAWorkflowCallsAndCompletes(t *testing.T) {
 	if diff := cmp.Diff([]arvo.Event{want}, second); diff != "" {
 		t.Error(diff)
 	}
-	if w, _ = recall(t, memory, theSubject); w.Revision != 2 || len(w.Awaited) != 1 || w.Awaited[0].ID != want.ID || !w.Awaited[0].Due.IsZero() {
+	if w, _ = recall(t, memory, theSubject); w.Revision != 2 || len(w.Awaited) != 1 || w.Awaited[0].ID != want.ID || !w.Awaited[0].Due.IsZero() || w.AccessControl != "role:x" || w.Awaited[0].AccessControl != "role:y" {
 		t.Errorf("after the answer the workflow awaits %+v", w)
 	}
 

@@ -318,6 +318,9 @@ func TestTimeouts(t *testing.T) {
 			}),
 			with(want, func(e *arvo.Event) { e.Time = "2025-01-02T04:05:05.006+00:00" }),
 		}},
+		{"with the access control of the workflow where the call has none of its own", theSubject, arvo.Workflow{
+			Status: arvo.StatusActive, AccessControl: "role:w", Awaited: []arvo.Awaited{awaited, func() arvo.Awaited { a := awaited; a.AccessControl = ""; return a }()},
+		}, due, []arvo.Event{want, with(want, func(e *arvo.Event) { e.AccessControl = "role:w" })}},
 		{"nothing of a workflow that awaits nothing", theSubject, arvo.Workflow{Status: arvo.StatusActive}, due, nil},
 		{"nothing of a workflow that is done", theSubject, arvo.Workflow{Status: arvo.StatusDone, Awaited: []arvo.Awaited{awaited}}, due, nil},
 		{"nothing of a workflow that has failed", theSubject, arvo.Workflow{Status: arvo.StatusFailed, Awaited: []arvo.Awaited{awaited}}, due, nil},

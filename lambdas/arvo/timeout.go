@@ -1,6 +1,7 @@
 package arvo
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -41,7 +42,7 @@ func Timeouts(subject string, w Workflow, now time.Time) ([]Event, error) {
 		d := Draft{
 			ID: timeoutID(subject, workflow, a.ID, a.To, domain), Source: a.To, Type: "sys." + a.Type + ".error", Subject: subject,
 			DataSchema: a.URI + "/" + WildcardVersion, Time: formatTime(now), To: workflow, ParentID: a.ID, Domain: domain,
-			AccessControl: a.AccessControl, Traceparent: a.Traceparent, Tracestate: a.Tracestate,
+			AccessControl: cmp.Or(a.AccessControl, w.AccessControl), Traceparent: a.Traceparent, Tracestate: a.Tracestate,
 		}
 		data := jsontext.AppendString([]byte(`{"errorName":"`+ErrorTimeout+`","errorMessage":`),
 			fmt.Sprintf("%s has not answered %s by %s", a.To, a.Type, formatTime(a.Due)))

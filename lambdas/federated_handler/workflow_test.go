@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -97,6 +98,39 @@ func TestAWorkflowIsHosted(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A workflow that cannot be kept would fail and undo nothing. What a request carries along for the services, however long
+// it is and whatever it is made of, must not come between an order and its undoing.
+func TestALongAccessControlKeepsNoOrderFromBeingUndone(t *testing.T) {
+	for _, version := range fulfilment.Contract.Versions() {
+		t.Run(version, func(t *testing.T) {
+			d := deploy(t, nil)
+			init := order(t, version)
+			init.Data = bytes.Replace(init.Data, []byte(`"DE"`), []byte(`"AQ"`), 1)
+			init.AccessControl = strings.Repeat("<", 40_000)
+			sent := make(map[string]int)
+			for evs := []arvo.Event{init}; len(evs) > 0; evs = evs[1:] {
+				sent[evs[0].Type]++
+				if evs[0].To == thinAPI {
+					if want := `"status":"rejected","reason":"country not served"`; !strings.Contains(string(evs[0].Data), want) {
+						t.Errorf("the answer is %s %s, want %s", evs[0].Type, evs[0].Data, want)
+					}
+					continue
+				}
+				out, failed := d.deliver(t, evs[0])
+				if failed {
+					t.Fatalf("%s failed:\n%s", evs[0].Type, d.log)
+				}
+				evs = append(evs, out...)
+			}
+			for _, once := range []string{"com.payment.charge", "com.payment.refund", "com.inventory.reserve", "com.inventory.release", "arvo.orc.fulfilment.done"} {
+				if sent[once] != 1 {
+					t.Errorf("%d events %s, want 1", sent[once], once)
+				}
+			}
+		})
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"example.com/arvo/lambdas/arvo"
+	"example.com/arvo/lambdas/jsontext"
 )
 
 // DynamoDB's limits on what is written at once:
@@ -188,8 +189,8 @@ func (w *Workflows) writes(subject string, workflow arvo.Workflow, r arvo.Record
 // stateUpdate is an update and no put: what DynamoDB knows of the inputs that were taken is added to.
 func (w *Workflows) stateUpdate(subject string, workflow arvo.Workflow, mark []byte) (*types.Update, error) {
 	state := workflow.State
-	workflow.State = nil // it has an attribute of its own, in which no byte of it changes
-	rest, err := json.Marshal(workflow)
+	workflow.State = nil                    // it has an attribute of its own, in which no byte of it changes
+	rest, err := jsontext.Marshal(workflow) // encoding/json would make six bytes of one <
 	if err != nil {
 		return nil, fmt.Errorf("store: commit: %w", err)
 	}

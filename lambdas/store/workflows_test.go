@@ -427,6 +427,18 @@ func TestWhatIsTooLargeIsRefusedBeforeItIsSent(t *testing.T) {
 	}
 }
 
+// A client chooses what an access control says: a byte of it is a byte of STATE, whichever byte it is.
+func TestNothingThatIsKeptGrowsByEscapes(t *testing.T) {
+	workflows, _ := openWorkflows(t)
+	w, r := aStep(t, 1, time.Time{})
+	w.Awaited[0].AccessControl = strings.Repeat("<&>", 100<<10)
+	commit(t, workflows, w, r)
+	got, _, err := workflows.Recall(t.Context(), subject, arvo.Key{})
+	if err != nil || got.Awaited[0].AccessControl != w.Awaited[0].AccessControl {
+		t.Errorf("%v", err)
+	}
+}
+
 // STATE marks inputs with four bytes; two inputs with one mark are two inputs all the same.
 func TestTwoInputsWithOneMark(t *testing.T) {
 	marks := map[string]string{}

@@ -191,6 +191,7 @@ func holdWorkflow(s *notebook) {
 	w, r := s.step(1, "in-1")
 	w.ParentSubject = strings.Repeat("p", arvo.MaxSubject)
 	w.InitID = "init#1 ü"
+	w.AccessControl = "key:<other>"
 	w.State = json.RawMessage(`{"b":1.0,"a":[12345678901234567890,1e-7,{"z":null}],"text":"<&> \u2028 \ud83d\ude00"}`)
 	w.Awaited = []arvo.Awaited{
 		{ID: "call-2", Type: "com.test.call", To: "com.test.call", URI: "#/test/call", Due: moment.Add(time.Minute), AccessControl: "key:value",

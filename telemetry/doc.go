@@ -36,7 +36,8 @@
 // ([segment.HopID]) are derived, not drawn, and whoever reports a hop again overwrites it. Who sends an event that another
 // invocation has created, as when a request is repeated, reports its span by itself: beneath the parent that the member
 // "arvo" of the event's tracestate names. That is never a span which dies with its process, but what that hangs on: the facade, or the
-// creation of the event that was being handled.
+// creation of the event that was being handled. The repeated request itself has a trace of its own, with a link to the subject's and
+// without its annotation: a search for a subject finds one trace.
 //
 // With ARVO_TRACE_HOPS=off a message hangs on the creation of its event, without bus and queue between. That is for an X-Ray that should
 // not like segments which a stranger sends of a bus.

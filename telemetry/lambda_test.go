@@ -424,9 +424,18 @@ func TestWhatAnotherInvocationHasCreatedIsReportedInItsTrace(t *testing.T) {
 	if _, err := w.Lambda(retry).Invoke(invocationContext(t, batchHeader, time.Minute), []byte(`{"httpMethod":"POST"}`)); err != nil {
 		t.Fatal(err)
 	}
-	d := one(t, w.sent(), "Events")
+	docs := w.sent()
+	d := one(t, docs, "Events")
 	if d.TraceID.W3C() != theTrace || d.ParentID.String() != facadeID || d.ID.String() != ev.Traceparent[36:52] || !d.IsSubsegment() || d.AWS.Retries != 2 {
 		t.Errorf("the entry is %+v", d)
+	}
+	// A search for the subject finds its trace alone; from this one, a link leads there.
+	again := one(t, docs, "arvo-federated_handler")
+	if diff := cmp.Diff(map[string]string{"event_type": "com.payment.charge"}, annotations(again)); diff != "" {
+		t.Error(diff)
+	}
+	if len(again.Links) != 1 || again.Links[0].TraceID != d.TraceID || again.Links[0].ID != d.ID {
+		t.Errorf("the repeated request is linked to %v", again.Links)
 	}
 	retries := 0.0
 	for _, m := range w.lines() {

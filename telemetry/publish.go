@@ -54,15 +54,19 @@ func (t *Telemetry) Published(ctx context.Context, e broker.Entry) {
 	if e.Attempts > 1 {
 		t.metrics.retried(scopeOf(ctx), e)
 	}
+	sc, ok := parseTraceparent(e.Event.Traceparent)
 	s := new(scope)
 	if outer := scopeOf(ctx); outer != nil {
 		s.invocation, s.root = outer.invocation, outer.root
-		if outer.message == nil && outer.invocation != nil && outer.invocation.recording != nil { // a request: by now it has a subject
-			outer.invocation.recording.SetAttributes(
-				semconv.CloudEventsEventSubject(clip(e.Event.Subject, segment.MaxAnnotationValue)), semconv.CloudEventsEventType(clip(e.Event.Type, maxText)))
+		if inv := outer.invocation; outer.message == nil && inv != nil && inv.recording != nil { // a request: by now it has a subject
+			inv.recording.SetAttributes(semconv.CloudEventsEventType(clip(e.Event.Type, maxText)))
+			if ok && sc.TraceID() != inv.span.TraceID() { // it came before: the subject has its trace, and this is not it
+				inv.link(ctx, sc)
+			} else {
+				inv.recording.SetAttributes(semconv.CloudEventsEventSubject(clip(e.Event.Subject, segment.MaxAnnotationValue)))
+			}
 		}
 	}
-	sc, ok := parseTraceparent(e.Event.Traceparent)
 	if !ok || !t.records(sc) {
 		return
 	}

@@ -143,6 +143,11 @@ func TestACollectorHearsOfAllOnceAnInvocation(t *testing.T) {
 	if _, err := h.function().Invoke(invocationContext(t, batchHeader, time.Minute), batch(t, record(t, "m-1", request(t, "e-1", `{"amount":1}`, true)))); err != nil {
 		t.Fatal(err)
 	}
+	for _, d := range h.sent() {
+		if b := string(d.AppendJSON(nil)); strings.Contains(b, "consumable") || strings.Contains(b, "emittables") {
+			t.Errorf("a document has what is for a collector: %s", b)
+		}
+	}
 	if len(r.requests) != 1 || r.requests[0].URL.Path != "/v1/traces" || r.requests[0].Header.Get("Api-Key") != "a b" || r.requests[0].Header.Get("Tenant") != "one" || r.requests[0].Header.Get("Content-Type") != "application/json" {
 		t.Fatalf("%d requests", len(r.requests))
 	}

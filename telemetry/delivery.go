@@ -72,6 +72,9 @@ func (t *Telemetry) Delivery(next func(context.Context, broker.Delivery) error) 
 			if err != nil {
 				failWith(span, blame(err), errorType(err), err.Error())
 			}
+			if s.message.handler && err == nil && p == nil { // which tells an answer from a system error
+				outcome = s.message.outcome
+			}
 			span.SetAttributes(keyOutcome.String(outcome))
 			span.End()
 			t.metrics.message(s, d, queue, outcome, begun)

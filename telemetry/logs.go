@@ -10,7 +10,9 @@ import (
 )
 
 // Logs decorates a handler of log records: each that is written with a context gets the context's trace_id, xray_trace_id (the same in
-// X-Ray's form), span_id, subject and event_id, at the top level of the record. Callers give the context and none of these.
+// X-Ray's form), span_id, subject and event_id, at the top level of the record. Callers give the context and none of these. A
+// record that names another trace, by an attribute xray_trace_id of its own, is about that one, and gets its trace_id alone:
+// so it is with what is said of one message by whoever handles its batch.
 //
 //	slog.SetDefault(slog.New(telemetry.Logs(slog.NewJSONHandler(os.Stdout, nil))))
 func Logs(next slog.Handler) slog.Handler { return &logs{next: next} }
@@ -46,7 +48,12 @@ func (l *logs) later(f func(slog.Handler) slog.Handler) slog.Handler {
 // Handle implements [slog.Handler].
 func (l *logs) Handle(ctx context.Context, record slog.Record) error {
 	var room [5]slog.Attr
-	attrs := attrsOf(ctx, room[:0])
+	attrs := room[:0]
+	if own, ok := traceOf(record); ok {
+		attrs = append(attrs, slog.String("trace_id", own.W3C()))
+	} else {
+		attrs = attrsOf(ctx, attrs)
+	}
 	if len(l.groups) == 0 {
 		record.AddAttrs(attrs...)
 		return l.next.Handle(ctx, record)
@@ -56,6 +63,20 @@ func (l *logs) Handle(ctx context.Context, record slog.Record) error {
 		h = f(h)
 	}
 	return h.Handle(ctx, record)
+}
+
+// traceOf is the trace that a record names itself.
+func traceOf(record slog.Record) (id segment.TraceID, ok bool) {
+	record.Attrs(func(a slog.Attr) bool {
+		if a.Key != "xray_trace_id" {
+			return true
+		}
+		var err error
+		id, err = segment.ParseTraceID(a.Value.String())
+		ok = err == nil
+		return false
+	})
+	return id, ok
 }
 
 func attrsOf(ctx context.Context, attrs []slog.Attr) []slog.Attr {

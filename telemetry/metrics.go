@@ -175,9 +175,7 @@ func (m *metrics) invocation(inv *invocation, messages int, cold bool) {
 
 // message tells how long a message waited and was handled.
 func (m *metrics) message(s *scope, d broker.Delivery, queue, outcome string, begun time.Time) {
-	if s.message.handler {
-		outcome = s.message.outcome
-	} else {
+	if !s.message.handler {
 		s.message.handled = time.Since(begun)
 	}
 	l := line{hop: queue, eventType: d.Event.Type, outcome: outcome, subject: d.Event.Subject, eventID: d.Event.ID}

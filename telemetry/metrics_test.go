@@ -127,6 +127,7 @@ func TestALogLineTellsItsTrace(t *testing.T) {
 		log.InfoContext(ctx, "plain", "a", 1)
 		log.With("b", 2).WithGroup("g").With("c", 3).InfoContext(ctx, "grouped", "d", 4)
 		log.Info("without a context")
+		log.InfoContext(ctx, "of another message", "xray_trace_id", "1-6a0f2222-0123456789abcdef01234567")
 		return nil
 	}))
 	if _, err := h.function().Invoke(invocationContext(t, batchHeader, time.Minute), batch(t, record(t, "m-1", request(t, "e-1", `{"amount":1}`, true)))); err != nil {
@@ -164,6 +165,7 @@ func TestALogLineTellsItsTrace(t *testing.T) {
 		with(map[string]any{"msg": "plain", "a": 1.0}),
 		with(map[string]any{"msg": "grouped", "b": 2.0, "g": map[string]any{"c": 3.0, "d": 4.0}}),
 		{"level": "INFO", "msg": "without a context"},
+		{"level": "INFO", "msg": "of another message", "trace_id": "6a0f22220123456789abcdef01234567", "xray_trace_id": "1-6a0f2222-0123456789abcdef01234567"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -213,10 +214,15 @@ func (c *Consumer) answer(ctx context.Context, records []events.SQSMessage, deli
 		}
 		receives := receiveCount(records[i])
 		attrs := []any{"message_id", records[i].MessageId, "receives", receives, "error", err}
-		if ev := deliveries[i].Event; ev.ID != "" {
+		ev, h := deliveries[i].Event, records[i].Attributes[traceHeader]
+		if ev.ID != "" {
 			attrs = append(attrs, "event_type", ev.Type, "event_id", ev.ID, "subject", ev.Subject)
-		} else if h := records[i].Attributes[traceHeader]; h != "" {
+		} else if h != "" {
 			attrs = append(attrs, "trace_header", h)
+		}
+		// The line belongs to the trace of the message, and ctx to that of the batch.
+		if trace := cmp.Or(TraceID(ev.Traceparent), TraceID(Traceparent(h))); trace != "" {
+			attrs = append(attrs, "xray_trace_id", trace)
 		}
 		if stack := stackOf(err); stack != "" {
 			attrs = append(attrs, "stack", stack)

@@ -451,8 +451,8 @@ func TestFailuresAreLoggedWithoutTheirPayload(t *testing.T) {
 		want   []string
 		not    string
 	}{
-		{"an error", "", func(broker.Delivery) error { return errors.New("no luck") }, []string{`"subject":"order-1"`, `"event_id":"e1"`, `"receives":1`, `"error":"no luck"`}, "trace_header"},
-		{"a body that is no event", `{"id":"1","detail":{"pad":"secret"}}`, nil, []string{`"trace_header":"` + trace + `"`, `"message_id":"m1"`, "is no Arvo event"}, "subject"},
+		{"an error", "", func(broker.Delivery) error { return errors.New("no luck") }, []string{`"subject":"order-1"`, `"event_id":"e1"`, `"receives":1`, `"error":"no luck"`, `"xray_trace_id":"1-65647c1a-2b3c4d5e6f708192a3b4c5d6"`}, "trace_header"},
+		{"a body that is no event", `{"id":"1","detail":{"pad":"secret"}}`, nil, []string{`"trace_header":"` + trace + `"`, `"xray_trace_id":"1-65647c1a-2b3c4d5e6f708192a3b4c5d6"`, `"message_id":"m1"`, "is no Arvo event"}, "subject"},
 		{
 			"a handler that panics with what it was given", "", func(d broker.Delivery) error { panic(string(d.Event.Data)) },
 			[]string{`"error":"ViolationError<Execution> the handler of com.payment.charge panicked with a string"`, `"stack":"goroutine `, "consumer_test.go"}, "trace_header",

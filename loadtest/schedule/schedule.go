@@ -25,11 +25,11 @@
 // Rates change linearly within a stage, so the number of arrivals that are due by t, Λ(t), is a quadratic function in
 // each, and arrival n is due when Λ reaches n:
 //
-//	 rate                     Λ(τ) = From·τ + (To-From)/(2·Duration)·τ²       τ since the stage began
-//	   │      ┌─────┐         At(n) = 2n / (From + √(From² + 2n·(To-From)/Duration))
-//	   │    ╱ │     │
-//	   │──╱   │     │         The usual form of the root, (-b+√(b²+4an))/2a, divides nothing by nothing for a flat
-//	   └──────┴─────┴── t     stage and cancels for one that is almost flat. This form does neither.
+//	rate                     Λ(τ) = From·τ + (To-From)/(2·Duration)·τ²       τ since the stage began
+//	  │      ┌─────┐         At(n) = 2n / (From + √(From² + 2n·(To-From)/Duration))
+//	  │    ╱ │     │
+//	  │──╱   │     │         The usual form of the root, (-b+√(b²+4an))/2a, divides nothing by nothing for a flat
+//	  └──────┴─────┴── t     stage and cancels for one that is almost flat. This form does neither.
 //
 // The first arrival of a constant rate is due at once, the last one interval before the end: 10/s for 1 s are due at 0,
 // 100, ... 900 ms. (vegeta's ConstantPacer waits one interval first, its LinearPacer does not, and neither can begin at

@@ -195,6 +195,16 @@ func (g groups) Logs(name string, since time.Time, yield func(function.Line) boo
 	}
 }
 
+// arrived waits until X-Ray has taken so many documents: datagrams are on their way for a moment.
+func arrived(t *testing.T, s *watch.Service, documents int) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); s.Stats().Traces.Documents < uint64(documents); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("of %d documents, %d have arrived", documents, s.Stats().Traces.Documents)
+		}
+	}
+}
+
 // TestAgainstTheLocalXRay asks the X-Ray and the CloudWatch Logs that the local stack serves, over their real protocols.
 func TestAgainstTheLocalXRay(t *testing.T) {
 	newcomer(t)
@@ -260,6 +270,7 @@ func TestAgainstTheLocalXRay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	arrived(t, s, len(r.docs))
 	for _, argument := range []string{subject, r.trace.String(), r.trace.W3C(), "/subjects/" + strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(subject), "=")} {
 		out, code := runCommand(t.Context(), "--endpoint-url", server.URL, "--check", "--logs", argument)
 		if code != exitOK {
@@ -297,6 +308,7 @@ func TestAgainstTheLocalXRay(t *testing.T) {
 	if _, err := conn.Write(segment.AppendDatagram(nil, &d)); err != nil {
 		t.Fatal(err)
 	}
+	arrived(t, s, len(r.docs)+1)
 	if out, code := runCommand(t.Context(), "--endpoint-url", server.URL, "--check", `order "7" \ 1`); code != exitOK || !strings.Contains(out, "foreign") {
 		t.Errorf("exit %d: %s", code, out)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
@@ -171,7 +172,11 @@ func (c *command) connect(ctx context.Context) (*viewer, error) {
 		if cfg.Region == "" {
 			cfg.Region = "us-east-1"
 		}
-		cfg.RetryMaxAttempts = 1 // nothing heals there by waiting
+		// Nothing heals there by waiting. The SDK may still lose a race against an endpoint that answers at once: it closes the
+		// request's body while net/http has not finished with it, which closes the connection under the answer.
+		cfg.Retryer = func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = 4, 20*time.Millisecond })
+		}
 	}
 	v.region = cfg.Region
 	v.xray = xray.NewFromConfig(cfg, func(o *xray.Options) {

@@ -161,6 +161,14 @@
 // code of each issue. A Transaction violation whose cause has Contended() true says that nothing is wrong: many steps of
 // one workflow met, and the event should come again soon.
 //
+// # Trust
+//
+// Whoever can send events is trusted with everything. An event says itself who sent it, on whose behalf and in answer to what;
+// subjects and ids are names, which logs and traces are full of, and no secrets: an id can be derived by whoever knows
+// the event before it. Contracts keep mistakes out, not liars. That a workflow takes an answer only from whom it has called is
+// worth what the source of an event is worth, which is for the way to vouch for: see package broker for EventBridge. What
+// a request may do, by its AccessControl, is for each service to decide.
+//
 // # Promises
 //
 //   - What New, Parse and the factories return is valid. Parse and AppendJSON are inverse: nothing is encoded again,
@@ -218,6 +226,8 @@
 //   - A second init of a workflow is ignored. The original begins again, and forgets what it had begun.
 //   - Replies are read from the history, all of them. The original collects the replies to the last batch of events only;
 //     those to an earlier one are lost to it as soon as another goes out.
+//   - What has an awaited call for its parent and another source than whom the call went to, by its type or its To, is a
+//     Contract violation. The original takes the word of anybody for that of the service that was called.
 //   - A failure is kept like any step, by revision, with its system error. The original writes it over whatever is there,
 //     with a condition that its DynamoDB memory can never meet past the first step: the mark is lost, and the workflow goes
 //     on after it has said that it failed.

@@ -419,11 +419,19 @@ func (r *Resumable) prepare(in *Event, subject *Subject, w *Workflow, init, time
 	}
 	a.revision, a.state, a.parent, a.initID, a.access = w.Revision, w.State, w.ParentSubject, w.InitID, w.AccessControl
 	a.awaited, a.timedOut = w.Awaited, w.TimedOut
-	if i := awaitedBy(w.Awaited, in.ParentID); i >= 0 && w.Awaited[i].URI == speaker.contract.URI() && !speaker.contract.IsProgress(in.Type) {
-		if timeout {
-			a.timedOut = append(w.TimedOut, w.Awaited[i].ID)
+	if i := awaitedBy(w.Awaited, in.ParentID); i >= 0 {
+		call := w.Awaited[i]
+		if in.Source != call.To && in.Source != call.Type {
+			return nil, &Violation{Kind: KindContract, Message: fmt.Sprintf(
+				"Answer source mismatch: the call '%s' (id=%s) went to '%s' but the event (id=%s) that answers it is of '%s'",
+				call.Type, call.ID, call.To, in.ID, in.Source)}
 		}
-		a.awaited = slices.Delete(w.Awaited, i, i+1)
+		if call.URI == speaker.contract.URI() && !speaker.contract.IsProgress(in.Type) {
+			if timeout {
+				a.timedOut = append(w.TimedOut, call.ID)
+			}
+			a.awaited = slices.Delete(w.Awaited, i, i+1)
+		}
 	}
 	a.open = len(a.awaited)
 	return a, nil

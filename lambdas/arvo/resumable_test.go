@@ -856,6 +856,58 @@ func TestAwaited(t *testing.T) {
 	}
 }
 
+// What a service was asked only that service can answer: its source is the type that was called, or the address.
+func TestAnAnswerIsOfWhomWasCalled(t *testing.T) {
+	timeout := func(c arvo.Event, edits ...func(*arvo.Event)) arvo.Event {
+		return notReserved(c, append([]func(*arvo.Event){func(e *arvo.Event) {
+			e.ID = arvo.DeriveID(theSubject, "arvo.orc.purchase", c.ID, "com.stranger", "timeout", "")
+		}}, edits...)...)
+	}
+	from := func(source string) func(*arvo.Event) { return func(e *arvo.Event) { e.Source = source } }
+	for _, c := range []struct {
+		name string
+		to   string // of the call
+		in   func(call arvo.Event) arvo.Event
+		want string // of the violation; "" for none
+	}{
+		{"the service", "", func(c arvo.Event) arvo.Event { return reserved(c, from("com.stock.reserve")) }, ""},
+		{"the service, called at another address", "com.elsewhere", func(c arvo.Event) arvo.Event { return reserved(c, from("com.stock.reserve")) }, ""},
+		{"the other address", "com.elsewhere", func(c arvo.Event) arvo.Event { return reserved(c, from("com.elsewhere")) }, ""},
+		{"a stranger", "", func(c arvo.Event) arvo.Event { return reserved(c, from("com.stranger")) },
+			"the call 'com.stock.reserve' (id=%s) went to 'com.stock.reserve' but the event (id=reply-evt.stock.reserve.success) that answers it is of 'com.stranger'"},
+		{"a stranger, at another address", "com.elsewhere", func(c arvo.Event) arvo.Event { return reserved(c, from("com.stranger")) }, "went to 'com.elsewhere' but"},
+		{"another service that is called", "", func(c arvo.Event) arvo.Event { return reserved(c, from("com.payment.charge")) }, "is of 'com.payment.charge'"},
+		{"a stranger with a system error", "", func(c arvo.Event) arvo.Event { return notReserved(c, from("com.stranger")) }, "is of 'com.stranger'"},
+		{"a stranger with a timeout", "", func(c arvo.Event) arvo.Event { return timeout(c, from("com.stranger")) }, "is of 'com.stranger'"},
+		{"a stranger with progress", "", func(c arvo.Event) arvo.Event {
+			return reply(c, "evt.stock.reserve.packing", `{"percent":50}`, from("com.stranger"))
+		}, "is of 'com.stranger'"},
+		{"the workflow itself", "", func(c arvo.Event) arvo.Event { return reserved(c, from("arvo.orc.purchase")) }, "is of 'arvo.orc.purchase'"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			memory := arvotest.NewMemory()
+			r := workflow(t, memory, script(func(s *purchaseStep) {
+				call := reserveCall()
+				call.To = c.to
+				s.Call(call)
+			}, func(*purchaseStep) {}))
+			call := take(t, r, begin())[0]
+			_, err := r.Handle(context.Background(), c.in(call))
+			w, _ := recall(t, memory, theSubject)
+			if c.want == "" {
+				if err != nil || len(w.Awaited) != 0 {
+					t.Errorf("%v; %+v are awaited", err, w.Awaited)
+				}
+				return
+			}
+			want := strings.Replace(c.want, "%s", call.ID, 1)
+			if !errors.Is(err, arvo.ErrContract) || !strings.Contains(err.Error(), want) || w.Revision != 1 || len(w.Awaited) != 1 {
+				t.Errorf("got %v, want %s; the workflow is %+v", err, want, w)
+			}
+		})
+	}
+}
+
 func TestMoreAnswersToOneCallAreAllHeard(t *testing.T) {
 	memory := arvotest.NewMemory()
 	heard := 0

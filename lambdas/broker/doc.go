@@ -53,6 +53,16 @@
 //
 // Delivery is at least once, unordered: whoever handles a [Delivery] deduplicates on (subject, source, id).
 //
+// # Trust
+//
+// Whoever may put events on the bus is trusted with everything: an event says itself who sent it and what it answers, and
+// nothing in it proves that. Subjects and ids are names, not secrets: ids are derived from one another, and all of them are
+// in logs and traces. So events:PutEvents is for those who may speak for any service, or is narrowed down to those that a
+// publisher speaks for, by the condition keys events:source and events:detail-type. These see the envelope, whose source
+// and detail-type a publisher could make up; [ParseEnvelope] therefore refuses a message whose envelope says anything else
+// than its event, and the condition holds for the event as well. A queue is for the rules to send to, and for the consumer
+// that puts a message back: what anybody else puts there has been past no condition.
+//
 // # Observer
 //
 // The package knows no telemetry. An [Observer] is told each entry's outcome and can make of it what it likes.

@@ -39,7 +39,7 @@ func TestTheAWSCLI(t *testing.T) {
 		want string // in the output
 		fail bool
 	}{
-		{"puts an event on the bus", []string{"events", "put-events", "--entries", `[{"EventBusName":"arvo-cli-bus","Source":"cli","DetailType":"x","Detail":"` + detail + `"}]`, "--query", "FailedEntryCount"}, "0", false},
+		{"puts an event on the bus", []string{"events", "put-events", "--entries", `[{"EventBusName":"arvo-cli-bus","Source":"api.thin.lambda","DetailType":"com.workload.simulate","Detail":"` + detail + `"}]`, "--query", "FailedEntryCount"}, "0", false},
 		{"asks whether a pattern matches", []string{"events", "test-event-pattern", "--event-pattern", `{"detail":{"to":[{"prefix":"com."}]}}`, "--event", `{"id":"1","account":"0","source":"s","time":"2026-11-23T00:00:00Z","region":"r","resources":[],"detail-type":"t","detail":{"to":"com.x"}}`}, "True", false},
 		{"is told what is wrong with a pattern", []string{"events", "test-event-pattern", "--event-pattern", `{"detail":{"to":"x"}}`, "--event", `{"id":"1","account":"0","source":"s","time":"2026-11-23T00:00:00Z","region":"r","resources":[],"detail-type":"t","detail":{}}`}, "InvalidEventPatternException", true},
 		{"describes the rule that ticks", []string{"events", "describe-rule", "--name", "arvo-cli-tick", "--query", "[ScheduleExpression,State]"}, "rate(1 minute)\tENABLED", false},

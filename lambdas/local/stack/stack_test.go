@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -165,8 +166,12 @@ func (s *system) put(details ...string) {
 	s.t.Helper()
 	var entries []ebtypes.PutEventsRequestEntry
 	for _, d := range details {
+		var named struct{ Source, Type string }
+		if err := json.Unmarshal([]byte(d), &named); err != nil {
+			s.t.Fatal(err)
+		}
 		entries = append(entries, ebtypes.PutEventsRequestEntry{
-			EventBusName: aws.String(s.Output("BusName")), Source: aws.String("test"), DetailType: aws.String("test"), Detail: aws.String(d),
+			EventBusName: aws.String(s.Output("BusName")), Source: aws.String(cmp.Or(named.Source, "test")), DetailType: aws.String(cmp.Or(named.Type, "test")), Detail: aws.String(d),
 			TraceHeader: aws.String("Root=1-65647c1a-2b3c4d5e6f708192a3b4c5d6;Parent=53995c3f42cd8ad8;Sampled=1"),
 		})
 	}

@@ -64,9 +64,27 @@ func marshalled(what string, data any) (json.RawMessage, error) {
 	}
 	text, err := jsontext.Marshal(data)
 	if err != nil {
-		return nil, &ValidationError{what, []Issue{{[]string{}, CodeCustom, "data has no JSON form: " + err.Error()}}}
+		return nil, &ValidationError{what, []Issue{{[]string{}, CodeCustom, "data has no JSON form" + culprit(err)}}}
 	}
 	return text, nil
+}
+
+// culprit says what had no JSON form, by its type: the messages of encoding/json, and of types that write themselves, quote
+// values.
+func culprit(err error) string {
+	if e, ok := errors.AsType[*json.UnsupportedTypeError](err); ok {
+		return fmt.Sprintf(": there is a %s in it", e.Type)
+	}
+	if e, ok := errors.AsType[*json.UnsupportedValueError](err); ok && e.Value.IsValid() {
+		return fmt.Sprintf(": a %s in it has none", e.Value.Type())
+	}
+	if e, ok := errors.AsType[*json.MarshalerError](err); ok {
+		return fmt.Sprintf(": a %s in it fails to write itself", e.Type)
+	}
+	if e, ok := errors.AsType[*jsontext.SyntaxError](err); ok {
+		return ": " + e.Error()
+	}
+	return ""
 }
 
 // finish names the event and gives it a subject if it has none.

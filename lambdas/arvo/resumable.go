@@ -84,7 +84,7 @@ func Resume[S, I any](version string, f func(ctx context.Context, step *Step[S, 
 				if err := json.Unmarshal(a.state, &run.state); err != nil {
 					return nil, &Violation{
 						Kind: KindExecution, Cause: err,
-						Message: fmt.Sprintf("the state that is kept does not fit the type %s: %v", reflect.TypeFor[S](), err),
+						Message: fmt.Sprintf("the state that is kept does not fit the type %s%s", reflect.TypeFor[S](), misfit(err)),
 					}
 				}
 			}
@@ -99,12 +99,23 @@ func Resume[S, I any](version string, f func(ctx context.Context, step *Step[S, 
 			}
 			state, err := jsontext.Marshal(step.State)
 			if err != nil {
-				return nil, &Violation{Kind: KindExecution, Message: "the state has no JSON form: " + err.Error(), Cause: err}
+				return nil, &Violation{Kind: KindExecution, Message: "the state has no JSON form" + culprit(err), Cause: err}
 			}
 			return state, nil
 		}
 		return nil
 	})
+}
+
+// misfit says where a text does not fit its Go type, without the text, which encoding/json's own message quotes.
+func misfit(err error) string {
+	if at, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		if at.Field == "" {
+			return fmt.Sprintf(": it is no %s", at.Type)
+		}
+		return fmt.Sprintf(": %s is no %s", at.Field, at.Type)
+	}
+	return "" // what a type that reads itself says of it may be anything
 }
 
 // Calls are the contracts, by version, that the workflow sends to and hears from. Each has another URI, none is the

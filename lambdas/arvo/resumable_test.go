@@ -1284,6 +1284,114 @@ func TestAStateOfAnotherReleaseMayNotFit(t *testing.T) {
 	}
 }
 
+// mute cannot be written, and says too much about it.
+type mute struct{}
+
+func (mute) MarshalJSON() ([]byte, error) { return nil, errors.New("not even " + secret) }
+
+const secret = "4111111111111111"
+
+func resume[S, I any](f func(*arvo.Step[S, I]) error) arvo.ResumableOption {
+	return arvo.Resume("1.0.0", func(_ context.Context, s *arvo.Step[S, I]) error { return f(s) })
+}
+
+// What a text says that does not fit its Go type is said by no error: errors are logged. The cause has it.
+func TestErrorsHoldNoData(t *testing.T) {
+	call := arvo.MustContract(arvo.NewOrchestratorContract(arvo.OrchestratorSpec{
+		URI: "#/test/orc/secret", Name: "secret",
+		Versions: map[string]arvo.OrchestratorVersion{"1.0.0": {
+			Init:     arvo.SchemaJSON([]byte(`{"type":"object","properties":{"card":{"type":"integer"},"at":{"type":"string"}}}`)),
+			Complete: arvo.SchemaJSON([]byte(`{"type":"object","properties":{}}`)),
+		}},
+	}))
+	begun := begin(func(e *arvo.Event) {
+		e.Type, e.To, e.DataSchema = call.Type(), call.Type(), "#/test/orc/secret/1.0.0"
+		e.Subject = subjectOf(t, func(s *arvo.SubjectSpec) { s.Orchestrator = call.Type() })
+		e.Data = json.RawMessage(`{"parentSubject$$":null,"card":` + secret + `,"at":"` + secret + `"}`)
+	})
+	type init struct{}
+	for _, c := range []struct {
+		name   string
+		option arvo.ResumableOption
+		kind   error
+		want   string // the end of the message
+	}{
+		{"an init with a number that its field does not hold", resume(func(s *arvo.Step[struct{}, struct {
+			Card int32 `json:"card"`
+		}]) error {
+			return nil
+		}), arvo.ErrContract, "card: the number is no int32"},
+		{"an init with a text that its field does not take", resume(func(s *arvo.Step[struct{}, struct {
+			At time.Time `json:"at"`
+		}]) error {
+			return nil
+		}), arvo.ErrContract, "at: is no time.Time"},
+		{"data that is read by a step", resume(func(s *arvo.Step[struct{}, init]) error {
+			return s.Data(new(map[string]time.Time))
+		}), arvo.ErrContract, "the type map[string]time.Time: card: is no time.Time"},
+		{"a state that does not write itself", resume(func(s *arvo.Step[any, init]) error {
+			*s.State = []any{mute{}}
+			return nil
+		}), arvo.ErrExecution, "the state has no JSON form: a arvo_test.mute in it fails to write itself"},
+		{"a state with what is no number", resume(func(s *arvo.Step[any, init]) error {
+			*s.State = json.Number("x" + secret)
+			return nil
+		}), arvo.ErrExecution, "the state has no JSON form"},
+		{"a completion that does not write itself", resume(func(s *arvo.Step[any, init]) error {
+			s.Complete(arvo.Completion{Data: mute{}})
+			return nil
+		}), arvo.ErrContract, "data has no JSON form: a arvo_test.mute in it fails to write itself"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, err := arvo.NewResumable(call, arvotest.NewMemory(), c.option)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = r.Handle(context.Background(), begun)
+			if !errors.Is(err, c.kind) || !strings.HasSuffix(err.Error(), c.want) || strings.Contains(err.Error(), secret[:4]) {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+}
+
+func TestAStateThatDoesNotFitIsNotQuoted(t *testing.T) {
+	type kept struct {
+		Card string `json:"card"`
+		Held []any  `json:"held"`
+	}
+	wrote := resume(func(s *arvo.Step[kept, purchase]) error {
+		s.State.Card, s.State.Held = secret, []any{4111111111111111}
+		s.Call(reserveCall())
+		return nil
+	})
+	for _, c := range []struct {
+		name   string
+		option arvo.ResumableOption
+		want   string // the end of the message
+	}{
+		{"a number", resume(func(*arvo.Step[struct{ Held []int32 }, purchase]) error { return nil }), "struct { Held []int32 }: Held is no int32"},
+		{"a text that a type reads itself", resume(func(*arvo.Step[struct{ Card time.Time }, purchase]) error { return nil }), "struct { Card time.Time }"},
+		{"the whole of it", resume(func(*arvo.Step[[]string, purchase]) error { return nil }), "[]string: it is no []string"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			memory := arvotest.NewMemory()
+			made := func(option arvo.ResumableOption) *arvo.Resumable {
+				r, err := arvo.NewResumable(purchaseContract, memory, arvo.Calls(version(t, stockContract, "1.0.0")), arvo.Resume("2.0.0", lead), option)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return r
+			}
+			call := take(t, made(wrote), begin())[0]
+			_, err := made(c.option).Handle(context.Background(), reserved(call))
+			if !errors.Is(err, arvo.ErrExecution) || !strings.HasSuffix(err.Error(), "the state that is kept does not fit the type "+c.want) || strings.Contains(err.Error(), secret[:4]) {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+}
+
 func TestAnInitThatDoesNotFitItsGoType(t *testing.T) {
 	type other struct {
 		Order int `json:"order"`

@@ -10,6 +10,8 @@
 // does so; what lies inside an interface is encoding/json's.
 //
 // A Decoder walks a text by itself. Who walks it anyway, package jsonschema does, fills a [Place] on the way instead.
+//
+// No message of an error holds data, but for the names of members: see [TypeError].
 package jsonbind
 
 import (
@@ -299,7 +301,10 @@ func readStandard(text []byte, i int, v reflect.Value) (int, error) {
 	if err != nil {
 		return end, err
 	}
-	return end, json.Unmarshal(text[i:end], v.Addr().Interface())
+	if err := json.Unmarshal(text[i:end], v.Addr().Interface()); err != nil {
+		return end, &TypeError{v.Type(), err}
+	}
+	return end, nil
 }
 
 func readString(text []byte, i int, v reflect.Value) (int, error) {
@@ -599,6 +604,18 @@ func (s *bitset) add(n int) bool {
 	s.high[n] = true
 	return !was
 }
+
+// A TypeError says that a value is none of a type that reads itself, or that encoding/json reads. What that says of it often
+// quotes the value, so it is in Err and not in the message.
+type TypeError struct {
+	Type reflect.Type
+	Err  error
+}
+
+func (e *TypeError) Error() string { return "is no " + e.Type.String() }
+
+// Unwrap returns what the type said.
+func (e *TypeError) Unwrap() error { return e.Err }
 
 // A PathError says where in a value something is wrong.
 type PathError struct {

@@ -2,6 +2,7 @@ package jsonbind
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -93,6 +94,13 @@ func TestWholeNumbersFillIntegersHoweverWritten(t *testing.T) {
 	}
 }
 
+func TestWhatATypeSaysIsTheCause(t *testing.T) {
+	_, err := decode[everything](t, `{"time":"4111"}`)
+	if cause, ok := errors.AsType[*time.ParseError](err); !ok || cause.Value != "4111" {
+		t.Errorf("the cause of %v is %v", err, cause)
+	}
+}
+
 func TestFailuresSayWhere(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"another type", `{"text":1}`, "text: expected string, received number"},
@@ -105,6 +113,9 @@ func TestFailuresSayWhere(t *testing.T) {
 		{"no float32", `{"single":1e300}`, "single: the number is no float32"},
 		{"no base64", `{"bytes":"?"}`, "bytes: illegal base64 data at input byte 0"},
 		{"too many for an array", `{"pair":[1,2,3]}`, "pair: expected at most 2 items"},
+		{"what a type reads itself", `{"time":"4111 1111 1111 1111"}`, "time: is no time.Time"},
+		{"what encoding/json reads", `{"number":"4111x"}`, "number: is no json.Number"},
+		{"a number in an interface", `{"any":[4111e4111]}`, "any: is no interface {}"},
 		{"twice", `{"text":"a","text":"b"}`, "text: appears twice"},
 		{"a lone surrogate", `{"text":"\ud800"}`, "text: a lone surrogate"},
 		{"not an object", `[]`, "expected object, received array"},

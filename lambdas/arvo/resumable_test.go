@@ -956,6 +956,22 @@ func TestRepliesAreRemembered(t *testing.T) {
 	if !errors.Is(err, arvo.ErrTransaction) || !strings.Contains(err.Error(), "[READ_MACHINE_MEMORY_FAILURE] no table") {
 		t.Errorf("without a history: %v", err)
 	}
+	memory.Before = nil
+	_, err = workflow(t, forgetful{memory}, func(ctx context.Context, s *purchaseStep) error {
+		_, err := s.Replies(ctx)
+		return err
+	}).Handle(context.Background(), reserved(first, func(e *arvo.Event) { e.ID = "d" }))
+	if !errors.Is(err, arvo.ErrTransaction) || !strings.Contains(err.Error(), "[READ_MACHINE_MEMORY_FAILURE] the history has 3 of 4 steps") {
+		t.Errorf("with a part of the history: %v", err)
+	}
+}
+
+// forgetful is a memory that has lost the record of the last step.
+type forgetful struct{ arvo.Memory }
+
+func (f forgetful) History(ctx context.Context, subject string) ([]arvo.Record, error) {
+	records, err := f.Memory.History(ctx, subject)
+	return records[:max(0, len(records)-1)], err
 }
 
 // TestRepliesOfLaterStepsAreNotSeen: a step that is overtaken may read the history of those who overtook it.

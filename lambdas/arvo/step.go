@@ -105,11 +105,19 @@ func (a *attempt) replies(ctx context.Context) ([]Event, error) {
 		return nil, memoryFailed(ReadFailed, err)
 	}
 	var events []Event
+	known := int64(0)
 	for _, r := range records {
 		// What others have added since the workflow was recalled is not of this step: it will be taken again after them.
-		if r.Revision <= a.revision && r.Input.Type != a.r.Source() {
+		if r.Revision > a.revision {
+			continue
+		}
+		known++
+		if r.Input.Type != a.r.Source() {
 			events = append(events, r.Input)
 		}
+	}
+	if known != a.revision {
+		return nil, memoryFailed(ReadFailed, fmt.Errorf("the history has %d of %d steps", known, a.revision))
 	}
 	return append(slices.Clip(events), *a.in), nil
 }
@@ -130,12 +138,15 @@ func decoderFor(t reflect.Type) (*jsonbind.Decoder, error) {
 }
 
 // bind reads received data, for which its contract holds, into v.
-func bind(d *jsonbind.Decoder, data []byte, v any) error {
-	if err := d.Decode(data, v); err != nil {
-		return &Violation{
-			Kind: KindContract, Cause: err,
-			Message: fmt.Sprintf("%s: the data fits the contract but not the type %s: %v", inputFailed, reflect.TypeOf(v).Elem(), err),
-		}
+func bind(d *jsonbind.Decoder, data []byte, v any) error { return fits(d.Decode(data, v), v) }
+
+// fits is the violation for data that fits its contract but, for the reason err, not the type that v points to.
+func fits(err error, v any) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return &Violation{
+		Kind: KindContract, Cause: err,
+		Message: fmt.Sprintf("%s: the data fits the contract but not the type %s: %v", inputFailed, reflect.TypeOf(v).Elem(), err),
+	}
 }

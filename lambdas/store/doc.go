@@ -57,7 +57,11 @@
 // taken is not disturbed.
 //
 // Expiry: a workflow is forgotten when nothing has happened on it for [Retention] since its last step or the last deadline
-// that it awaits. One that has expired counts until DynamoDB deletes it.
+// that it awaits. One that has expired counts until DynamoDB deletes it. Its records do not wait for it: each is kept for
+// Retention from its own step, or from the last deadline awaited then. So a workflow that needs its history (arvo's Step.Replies)
+// or depends on inputs that come again being known has to end within Retention: after that History fails for a step that is
+// gone, and an input whose record is gone is taken once more. To renew the records with every step was rejected: it would
+// write all of them each time.
 //
 // # Effects
 //

@@ -78,7 +78,8 @@ func (w *Workflows) Recall(ctx context.Context, subject string, input arvo.Key) 
 	if err != nil {
 		return nil, nil, fmt.Errorf("store: recall: %w", err)
 	}
-	if in == nil { // another input has the same mark
+	if in == nil {
+		// Another input has the same mark; or this one was taken so long ago that its record has expired, and is taken as new.
 		return workflow, nil, nil
 	}
 	record, err := w.record(ctx, subject, in)
@@ -231,7 +232,8 @@ func (w *Workflows) expiry(workflow arvo.Workflow) time.Time {
 	return last.Add(Retention)
 }
 
-// History implements [arvo.Memory].
+// History implements [arvo.Memory]. Where the record of a step has expired before its workflow, it is an error that names the
+// step: what is left is not the history.
 func (w *Workflows) History(ctx context.Context, subject string) ([]arvo.Record, error) {
 	ins, err := w.query(ctx, subject, inputPrefix)
 	if err != nil {
@@ -244,6 +246,11 @@ func (w *Workflows) History(ctx context.Context, subject string) ([]arvo.Record,
 		}
 	}
 	slices.SortFunc(records, func(a, b arvo.Record) int { return cmp.Compare(a.Revision, b.Revision) })
+	for i, r := range records {
+		if want := int64(i) + 1; r.Revision != want {
+			return nil, fmt.Errorf("store: history: step %d is gone: a record is kept for %v", want, Retention)
+		}
+	}
 	return records, nil
 }
 

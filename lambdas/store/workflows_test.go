@@ -471,6 +471,36 @@ func TestTwoInputsWithOneMark(t *testing.T) {
 	}
 }
 
+// Records expire one by one, in any order, and the workflow may live on. What is left of them is not its history.
+func TestAHistoryWithoutOneOfItsStepsIsNone(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		gone int64
+	}{{"the first", 1}, {"one in between", 2}} {
+		t.Run(c.name, func(t *testing.T) {
+			workflows, client := openWorkflows(t)
+			for revision := range int64(3) {
+				w, r := aStep(t, revision+1, time.Time{})
+				commit(t, workflows, w, r)
+			}
+			_, gone := aStep(t, c.gone, time.Time{})
+			_, err := client.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: aws.String(storetest.WorkflowTable), Key: map[string]types.AttributeValue{
+				"pk": &types.AttributeValueMemberS{Value: subject}, "sk": &types.AttributeValueMemberS{Value: "IN#" + gone.Input.Source + "#" + gone.Input.ID},
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			history, err := workflows.History(t.Context(), subject)
+			if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("step %d is gone", c.gone)) {
+				t.Errorf("%d records, %v", len(history), err)
+			}
+			if w, r, err := workflows.Recall(t.Context(), subject, gone.Input.Key()); err != nil || w == nil || r != nil {
+				t.Errorf("its input is not taken as new: %v %v %v", w, r, err)
+			}
+		})
+	}
+}
+
 func TestAWorkflowExpires(t *testing.T) {
 	client := storetest.Open(t, storetest.WorkflowTable)
 	now := time.Now()

@@ -61,6 +61,16 @@ func TestAt(t *testing.T) {
 			}(),
 			[]time.Duration{0},
 		},
+		{
+			"ten stages of 0.7 arrivals make seven, though their sum is rounded up",
+			func() (stages []schedule.Stage) {
+				for i := range 10 {
+					stages = append(stages, schedule.Constant(string(rune('a'+i)), 0.7, time.Second))
+				}
+				return stages
+			}(),
+			[]time.Duration{0, 1428571429, 2857142857, 4285714286, 5714285714, 7142857143, 8571428571},
+		},
 		{"pauses alone are a schedule without arrivals", []schedule.Stage{schedule.Pause("p", time.Second)}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {

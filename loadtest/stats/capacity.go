@@ -29,7 +29,7 @@ func (c Capacity) check() error {
 }
 
 // waves returns how many subjects of a batch are handled one after the other.
-func (c Capacity) waves() float64 { return math.Ceil(c.Batch/float64(c.Parallelism) - 1e-9) }
+func (c Capacity) waves() float64 { return math.Ceil(c.Batch / float64(c.Parallelism)) }
 
 // Invocation returns how long an invocation takes.
 func (c Capacity) Invocation() time.Duration {

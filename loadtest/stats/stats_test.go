@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -156,6 +157,8 @@ func TestGrowthAndVerdict(t *testing.T) {
 			wild[i] = 50
 		}
 	}
+	rising := slices.Clone(wild)
+	rising[100] = 50
 	for _, test := range []struct {
 		name    string
 		backlog []float64
@@ -167,6 +170,7 @@ func TestGrowthAndVerdict(t *testing.T) {
 		{"one that stays", line(0), 0, stats.Stable},
 		{"one that goes away", line(-30), -30, stats.Stable},
 		{"one that jumps", wild, 0, stats.Inconclusive},
+		{"one that jumps and ends higher", rising, 5, stats.Inconclusive},
 		{"one sample", line(0)[:1], 0, stats.Inconclusive},
 		{"no sample", nil, 0, stats.Inconclusive},
 		{"two samples are one difference", line(50)[:2], 50, stats.Inconclusive},

@@ -63,15 +63,17 @@
 //
 // A [Resumable] is a workflow: it calls services and other workflows, remembers what they answer, and in the end answers
 // itself. Its implementation is a function that is called once for each event and never blocks. This one reserves goods and
-// then charges for them:
+// then charges for them, with the contracts of the packages inventory and payment:
 //
 //	type Order struct {
-//		ID     string  `json:"id"`
-//		Amount float64 `json:"amount"`
+//		ID     string           `json:"id" minLength:"1" maxLength:"128"`
+//		Items  []inventory.Item `json:"items" minItems:"1" maxItems:"100"`
+//		Amount int64            `json:"amount" minimum:"1"`
+//		Method string           `json:"method" minLength:"1"`
 //	}
 //	type Outcome struct {
-//		OK      bool   `json:"ok"`
-//		Receipt string `json:"receipt,omitempty"`
+//		OK        bool   `json:"ok"`
+//		PaymentID string `json:"payment_id,omitempty"`
 //	}
 //
 //	var Contract = arvo.MustContract(arvo.NewOrchestratorContract(arvo.OrchestratorSpec{
@@ -84,37 +86,67 @@
 //	type state struct { // what is remembered between two events, as JSON
 //		Order       Order  `json:"order"`
 //		Reservation string `json:"reservation"`
+//		Payment     string `json:"payment"`
 //	}
 //
 //	func New(memory arvo.Memory, options ...arvo.ResumableOption) (*arvo.Resumable, error) {
-//		reserve, err := inventory.ReserveContract.Version("1.0.0")
-//		...                                // and charge, and release, likewise
+//		var calls []*arvo.Version // all whom it calls and hears
+//		for _, c := range []*arvo.Contract{
+//			inventory.ReserveContract, inventory.ReleaseContract, payment.ChargeContract, payment.RefundContract,
+//		} {
+//			v, err := c.Version("1.0.0")
+//			if err != nil {
+//				return nil, err
+//			}
+//			calls = append(calls, v)
+//		}
 //		return arvo.NewResumable(Contract, memory, append([]arvo.ResumableOption{
-//			arvo.Calls(reserve, charge, release), // all whom it calls and hears
-//			arvo.Resume("1.0.0", purchase),
+//			arvo.Calls(calls...), arvo.Resume("1.0.0", buy),
 //		}, options...)...)
 //	}
 //
-//	func purchase(_ context.Context, s *arvo.Step[state, Order]) error {
+//	func buy(_ context.Context, s *arvo.Step[state, Order]) error {
+//		st := s.State
 //		switch s.Event.Type {
 //		case Contract.Type(): // it begins
-//			s.State.Order = *s.Init
-//			s.State.Reservation = s.Call(arvo.Call{
-//				Type: "com.inventory.reserve", Data: inventory.Reserve{OrderID: s.Init.ID}, Timeout: time.Minute,
+//			st.Order = *s.Init
+//			st.Reservation = s.Call(arvo.Call{
+//				Type: inventory.ReserveContract.Type(), Timeout: time.Minute,
+//				Data: inventory.Reserve{OrderID: st.Order.ID, Items: st.Order.Items},
 //			})
-//		case "evt.inventory.reserve.success":
-//			s.Call(arvo.Call{Type: "com.payment.charge", Data: Charge{s.State.Order.ID, s.State.Order.Amount}})
-//		case "evt.payment.charge.success":
-//			var charged Charged
-//			if err := s.Data(&charged); err != nil {
+//		case inventory.ReserveSuccess:
+//			st.Payment = s.Call(arvo.Call{
+//				Type: payment.ChargeContract.Type(), Timeout: time.Minute,
+//				Data: payment.Charge{OrderID: st.Order.ID, Amount: st.Order.Amount, Currency: "EUR", Method: st.Order.Method},
+//			})
+//		case payment.ChargeSuccess:
+//			var paid payment.Payment
+//			if err := s.Data(&paid); err != nil {
 //				return err
 //			}
-//			s.Complete(arvo.Completion{Data: Outcome{true, charged.Receipt}})
-//		case "sys.com.payment.charge.error": // a system error: undo what was done, and say how it went
-//			s.Call(arvo.Call{Type: "com.inventory.release", Data: inventory.Release{ReservationID: s.State.Reservation}})
+//			s.Complete(arvo.Completion{Data: Outcome{OK: true, PaymentID: paid.PaymentID}})
+//		case inventory.ReserveRejected: // there is nothing to undo
 //			s.Complete(arvo.Completion{Data: Outcome{}})
-//		case "sys.com.inventory.reserve.error": // it may as well be that no answer has come in time
-//			...
+//		case inventory.ReserveContract.SystemErrorType(), payment.ChargeContract.SystemErrorType(), payment.ChargeDeclined:
+//			// Undo what was done, or may yet be: it may be that no answer has come in time.
+//			s.Call(arvo.Call{
+//				Type: inventory.ReleaseContract.Type(), Timeout: time.Hour,
+//				Data: inventory.Release{ReservationID: st.Reservation},
+//			})
+//			if st.Payment != "" {
+//				s.Call(arvo.Call{
+//					Type: payment.RefundContract.Type(), Timeout: time.Hour,
+//					Data: payment.Refund{PaymentID: st.Payment},
+//				})
+//			}
+//		case inventory.ReleaseSuccess, payment.RefundSuccess:
+//			if s.Awaited() == 0 { // the other one has come as well
+//				s.Complete(arvo.Completion{Data: Outcome{}})
+//			}
+//		case inventory.ReleaseContract.SystemErrorType(), payment.RefundContract.SystemErrorType():
+//			return errors.New("it is not known whether all was undone") // the workflow has failed: somebody has to look
+//		default:
+//			return fmt.Errorf("%s is not expected", s.Event.Type)
 //		}
 //		return nil
 //	}
@@ -126,10 +158,15 @@
 //   - A call of a type of [Calls] is awaited until an answer comes: an event whose parent is the call and whose type is not
 //     progress. s.Awaited counts; where several calls are made at once, the last answer is the one with s.Awaited() == 0.
 //     s.Replies lists all that was heard.
+//   - A step that neither completes nor leaves a call awaited is the last: nothing wakes the workflow, and whoever began it
+//     waits for ever. So handle every type that the contracts of Calls emit; a default that returns an error turns a
+//     forgotten one into a failure that the client sees. [Workflow.Idle] tells of such workflows, and arvotest in tests.
 //   - A system error, sys.<type>.error, is an answer. The workflow decides what it means.
-//   - A call with a Timeout that has no answer then gets a system error with the errorName Timeout. What the callee says
-//     after that is ignored, so what the call may have done has to be undone by a call that the late one cannot overtake:
-//     services should key the undoing by what it undoes. The id that s.Call returned names that.
+//   - A call with a Timeout that has no answer then gets a system error with the errorName Timeout. A call without one waits
+//     for as long as it takes, for ever if its service says nothing. What the callee says after the time is up is ignored, so
+//     what the call may have done has to be undone by a call that the late one cannot overtake: services should key the
+//     undoing by what it undoes. The id that s.Call returned names that. The undoing has to be answered before s.Complete,
+//     or nobody hears how it went: what comes after the end is ignored.
 //   - An error that the function returns, other than a violation, is the end: the workflow has failed, and says so to
 //     whoever began it.
 //   - A workflow calls another like a service. The child's answer comes on the parent's subject. Data of the call need not

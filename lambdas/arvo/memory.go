@@ -126,6 +126,10 @@ func (w *Workflow) Due() (due time.Time, ok bool) {
 	return due, ok
 }
 
+// Idle reports whether the workflow is active and awaits nothing: no answer and no timeout wakes it, and whoever began it
+// hears nothing more, unless an event comes that it has not asked for. Mostly its author has forgotten a case.
+func (w *Workflow) Idle() bool { return w.Status == StatusActive && len(w.Awaited) == 0 }
+
 // Failure is why a workflow failed, as its system error says.
 type Failure struct {
 	Name    string `json:"name"`

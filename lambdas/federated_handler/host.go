@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -29,6 +30,7 @@ type service interface {
 
 // host makes the services that hosted names, by their source, each visible to telemetry.
 func host(hosted string, world sandbox, memory arvo.Memory, t *telemetry.Telemetry) (map[string]arvo.Handler, error) {
+	memory = watched{memory, slog.Default()}
 	all := map[string]arvo.Handler{}
 	for _, made := range []func() (service, error){
 		func() (service, error) { return fulfilment.NewFulfilment(memory, arvo.Stamp(create(t.Create).stamp)) },
@@ -58,6 +60,23 @@ func host(hosted string, world sandbox, memory arvo.Memory, t *telemetry.Telemet
 		chosen[source] = handler
 	}
 	return chosen, nil
+}
+
+// A watched memory warns of a workflow that a step leaves active and without a call to await: no answer and no timeout will
+// wake it, so whoever began it waits for ever, and nothing else would say so.
+type watched struct {
+	arvo.Memory
+	log *slog.Logger
+}
+
+// Commit implements [arvo.Memory].
+func (m watched) Commit(ctx context.Context, subject string, w arvo.Workflow, r arvo.Record) error {
+	err := m.Memory.Commit(ctx, subject, w, r)
+	if err == nil && w.Idle() {
+		m.log.WarnContext(ctx, "a workflow is active and awaits nothing: after this event it has neither made a call nor completed",
+			"workflow", r.Input.To, "subject", subject, "type", r.Input.Type, "source", r.Input.Source, "id", r.Input.ID)
+	}
+	return err
 }
 
 // A router hands each event to the service that it is addressed to, and publishes what the service answers.

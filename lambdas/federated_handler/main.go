@@ -13,7 +13,8 @@
 // the input from its queue. A client can then tell waiting from working without the trace.
 //
 // A workflow's step, the events that it sends included, is kept ([store.Workflows]) before anything is published. A
-// delivery that comes again, after a crash in between or without one, publishes exactly the same events.
+// delivery that comes again, after a crash in between or without one, publishes exactly the same events. A step that leaves
+// a workflow with nothing to wake it is a warning in the log: nobody else would say that its client waits for ever.
 //
 // # Clock
 //

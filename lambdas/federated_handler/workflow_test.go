@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -19,8 +20,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/arvo/lambdas/arvo"
+	"example.com/arvo/lambdas/arvo/arvotest"
 	"example.com/arvo/lambdas/local/template"
 	"example.com/arvo/lambdas/services/fulfilment"
+	"example.com/arvo/lambdas/services/inventory"
 	"example.com/arvo/lambdas/store/storetest"
 )
 
@@ -128,6 +131,50 @@ func TestALongAccessControlKeepsNoOrderFromBeingUndone(t *testing.T) {
 			for _, once := range []string{"com.payment.charge", "com.payment.refund", "com.inventory.reserve", "com.inventory.release", "arvo.orc.fulfilment.done"} {
 				if sent[once] != 1 {
 					t.Errorf("%d events %s, want 1", sent[once], once)
+				}
+			}
+		})
+	}
+}
+
+// A workflow whose author has forgotten a case stops there, and nobody would ever ask why: the log says it, without data.
+func TestAWorkflowThatNothingWakesIsInTheLog(t *testing.T) {
+	v, err := inventory.ReserveContract.Version("1.0.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name   string
+		step   func(*arvo.Step[struct{}, fulfilment.Order])
+		warned bool
+	}{
+		{"it has neither made a call nor completed", func(*arvo.Step[struct{}, fulfilment.Order]) {}, true},
+		{"it awaits an answer", func(s *arvo.Step[struct{}, fulfilment.Order]) {
+			s.Call(arvo.Call{Type: "com.inventory.reserve", Data: inventory.Reserve{OrderID: "o", Items: s.Init.Items}})
+		}, false},
+		{"it has completed", func(s *arvo.Step[struct{}, fulfilment.Order]) {
+			s.Complete(arvo.Completion{Data: fulfilment.Outcome{
+				OrderID: "o", Status: "failed", Reservation: fulfilment.Reservation{Status: "none"},
+				Payment: fulfilment.Payment{Status: "none"}, Shipment: fulfilment.Shipment{Status: "unknown"},
+			}})
+		}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var log strings.Builder
+			step := func(_ context.Context, s *arvo.Step[struct{}, fulfilment.Order]) error { c.step(s); return nil }
+			workflow := arvo.MustResumable(arvo.NewResumable(fulfilment.Contract, watched{arvotest.NewMemory(), slog.New(slog.NewTextHandler(&log, nil))},
+				arvo.Calls(v), arvo.Resume("1.0.0", step), arvo.Resume("2.0.0", step)))
+			init := order(t, "1.0.0")
+			if _, err := workflow.Handle(t.Context(), init); err != nil {
+				t.Fatal(err)
+			}
+			said := log.String()
+			if strings.Contains(said, "awaits nothing") != c.warned || c.warned && !strings.Contains(said, "level=WARN") || strings.Contains(said, "lamp") {
+				t.Errorf("the log says %q", said)
+			}
+			if again := len(said); c.warned { // the step is not taken a second time
+				if _, err := workflow.Handle(t.Context(), init); err != nil || log.Len() != again {
+					t.Errorf("a copy of the event: %v, the log says %q", err, log.String())
 				}
 			}
 		})

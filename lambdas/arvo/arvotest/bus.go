@@ -334,15 +334,21 @@ func (d Delivery) outcome() string {
 	return "published " + produced
 }
 
-// Explain prints the bus at the end of a test that has failed. t is a *testing.T, or another with these methods.
+// Explain prints the bus at the end of a test that has failed, and of the memories given the workflows that are idle: see
+// [Memory.Idle]. t is a *testing.T, or another with these methods.
 func (b *Bus) Explain(t interface {
 	Cleanup(func())
 	Failed() bool
 	Logf(format string, args ...any)
-}) {
+}, memories ...*Memory) {
 	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("%v", b)
+		if !t.Failed() {
+			return
 		}
+		text := b.String()
+		for _, m := range memories {
+			text += m.describeIdle()
+		}
+		t.Logf("%s", text)
 	})
 }

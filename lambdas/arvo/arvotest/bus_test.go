@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -364,5 +365,53 @@ func TestABusExplainsAFailedTest(t *testing.T) {
 		if !failed && log != nil || failed && !slices.Equal(log, []string{b.String()}) {
 			t.Errorf("failed: %v; printed %q", failed, log)
 		}
+	}
+}
+
+// A workflow that has forgotten a case does not fail: it is idle, and a failed test says so.
+func TestAWorkflowThatNothingWakesIsSeen(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		steps func(*arvo.Step[orderState, orderPlaced])
+		idle  bool
+		after string
+	}{
+		{"no case for the answer", func(s *arvo.Step[orderState, orderPlaced]) {
+			if s.Init != nil {
+				s.Call(arvo.Call{Type: reserveContract.Type(), Data: reserve{"o"}, Timeout: time.Minute})
+			}
+		}, true, "evt.inventory.reserve.success"},
+		{"nothing done at all", func(*arvo.Step[orderState, orderPlaced]) {}, true, orderContract.Type()},
+		{"a call of a type that no contract of Calls accepts", func(s *arvo.Step[orderState, orderPlaced]) {
+			s.Call(arvo.Call{Type: "com.inventory.resreve", Data: reserve{"o"}})
+		}, true, orderContract.Type()},
+		{"completed", func(s *arvo.Step[orderState, orderPlaced]) {
+			s.Complete(arvo.Completion{Data: orderDone{"free"}})
+		}, false, ""},
+		{"an answer is still to come", func(s *arvo.Step[orderState, orderPlaced]) {
+			s.Call(arvo.Call{Type: reserveContract.Type(), Data: reserve{"o"}, To: "com.nobody.home"})
+		}, false, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			test := &watched{failed: true}
+			b, memory := &arvotest.Bus{}, arvotest.NewMemory()
+			b.Explain(test, memory)
+			b.Host(arvo.MustResumable(arvo.NewResumable(orderContract, memory, arvo.Calls(version(reserveContract)),
+				arvo.Resume("1.0.0", func(_ context.Context, s *arvo.Step[orderState, orderPlaced]) error { c.steps(s); return nil }))))
+			b.Host((&shop{}).services()[0])
+			b.Publish(placed(t))
+			run(t, b)
+			var want []string
+			if c.idle {
+				want = []string{orderSubject}
+			}
+			if diff := cmp.Diff(want, memory.Idle()); diff != "" {
+				t.Error(diff)
+			}
+			said := "arvo.orc.order 1.0.0 is active and awaits nothing: after " + c.after
+			if log := test.end(); len(log) != 1 || strings.Contains(log[0], "awaits nothing") != c.idle || c.idle && !strings.Contains(log[0], said) {
+				t.Errorf("printed %q", log)
+			}
+		})
 	}
 }

@@ -21,13 +21,20 @@
 // not, the seed and the order of all deliveries are printed, and the seed makes them happen again.
 //
 //	b := &arvotest.Bus{Seed: seed, Shuffle: true, Copies: 2, Kill: 0.3}
-//	b.Explain(t)
-//	b.Handle(workflow.Source(), workflow)
+//	memory := arvotest.NewMemory()
+//	b.Explain(t, memory)
+//	b.Host(arvo.MustResumable(New(memory)))
 //	b.Host(services...)
 //	b.Publish(first)
 //	if err := b.Run(ctx); err != nil {
 //		t.Fatal(err)
 //	}
+//	if idle := memory.Idle(); len(idle) > 0 {
+//		t.Errorf("%d workflows wait for nothing", len(idle))
+//	}
+//
+// A workflow that has no case for an answer does not fail, it stops: [Memory.Idle] lists those. manual_test.go does all of
+// this for the workflow in the package comment of arvo, with each service refusing, failing and silent.
 //
 // A service that never answers is one whose answers are withheld; [Bus.Timeouts] then lets the time of its calls run out,
 // and [Bus.Release] lets the answers come too late. A memory that fails, and one that has done its work but does not live

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -133,6 +134,37 @@ func (m *Memory) Subjects() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Sorted(maps.Keys(m.subjects))
+}
+
+// Idle lists the subjects of the workflows that are active and await nothing, in order: see [arvo.Workflow.Idle]. A test in
+// which all has been delivered wants none.
+func (m *Memory) Idle() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var idle []string
+	for _, name := range slices.Sorted(maps.Keys(m.subjects)) {
+		if m.subjects[name].workflow.Idle() {
+			idle = append(idle, name)
+		}
+	}
+	return idle
+}
+
+// describeIdle is a line for each workflow that is idle: which it is, and after what.
+func (m *Memory) describeIdle() string {
+	var text strings.Builder
+	for _, name := range m.Idle() {
+		m.mu.Lock()
+		records := m.subjects[name].records
+		last := records[len(records)-1].Input
+		m.mu.Unlock()
+		who := "workflow"
+		if s, err := arvo.ParseSubject(name); err == nil {
+			who = s.Orchestrator.Name + " " + s.Orchestrator.Version
+		}
+		fmt.Fprintf(&text, "%s is active and awaits nothing: after %s it has neither made a call nor completed\n", who, describe(last))
+	}
+	return text.String()
 }
 
 // call does f as a store that is reached by way of Before and After would.

@@ -183,7 +183,7 @@ func TestSetup(t *testing.T) {
 		{"with no subject at a time", "BATCH_PARALLELISM", "0", 0, `BATCH_PARALLELISM is "0"; a whole number from 1 is due`},
 		{"with a parallelism that is no number", "BATCH_PARALLELISM", "ten", 0, `BATCH_PARALLELISM is "ten"; a whole number from 1 is due`},
 		{"with a service that there is", "HOSTED", "com.payment.charge", 10, ""},
-		{"with a service that there is not", "HOSTED", "com.payment.chagre", 0, `HOSTED names "com.payment.chagre"; there are arvo.orc.fulfilment, com.inventory.release, `},
+		{"with a service that there is not", "HOSTED", "com.payment.chagre", 0, `HOSTED names "com.payment.chagre"; there are ` + strings.Join(sources(), ", ")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			consumer, _, err := setup(t.Context(), func(name string) string {

@@ -3,8 +3,10 @@ package template
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -132,11 +134,15 @@ func golden(t *testing.T, name string, got []string) {
 		}
 	}
 	want, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("there is no %s; write it with: go test ./lambdas/local/template -update", path)
+		return
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(text, "\n")); diff != "" {
-		t.Errorf("%s (-want +got; write anew with -update)\n%s", path, diff)
+		t.Errorf("%s (-want +got; if it is meant, write it anew with: go test ./lambdas/local/template -update)\n%s", path, diff)
 	}
 }
 

@@ -12,6 +12,9 @@ import (
 	"example.com/arvo/lambdas/arvo/arvotest/vectors"
 )
 
+// separator stands between the elements of a list of directories.
+const separator = string(filepath.ListSeparator)
+
 // recording writes a file of a recording into a new directory.
 func recording(t *testing.T, name, text string) (dir string) {
 	t.Helper()
@@ -31,7 +34,7 @@ func TestRecordingsAreFoundInADirectoryAndInThoseInIt(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(flat, "README.md"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	files, err := vectors.Files(flat + string(filepath.ListSeparator) + nested)
+	files, err := vectors.Files(flat + separator + nested)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +68,8 @@ func TestWhatIsNoRecordingIsAnError(t *testing.T) {
 		{"an empty directory", t.TempDir(), "there are no recordings"},
 		{"a broken file", recording(t, "events.json", `{`), "events.json: unexpected end"},
 		{"a file of no flavor", recording(t, "events.json", `{}`), `events.json: the member "flavor" is missing`},
+		{"a list that begins with nothing", separator + recording(t, "events.json", `{"flavor":"v3"}`), "is empty: the current directory is written as a dot"},
+		{"a list that ends with nothing", recording(t, "events.json", `{"flavor":"v3"}`) + separator, "is empty: the current directory is written as a dot"},
 		{"a file of another flavor", recording(t, "v4/events.json", `{"flavor":"v4"}`), `flavor "v4"`},
 	} {
 		if _, err := vectors.Files(c.dir); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -78,7 +83,9 @@ func TestTheUnknownFails(t *testing.T) {
 	for _, c := range []struct{ name, file, text, want string }{
 		{"a list of cases", "events.json", `{"flavor":"v3","cases":[],"more":[{"name":"x"}]}`, `the member "more" is not known`},
 		{"no list of cases", "events.json", `{"flavor":"v3"}`, `"cases" is missing`},
-		{"a remark", "events.json", `{"flavor":"v3","cases":[],"remark":"x"}`, ""},
+		{"an empty list of cases", "events.json", `{"flavor":"v3","cases":[]}`, `the member "cases" has no cases`},
+		{"null for a list of cases", "events.json", `{"flavor":"v3","cases":null}`, `the member "cases" has no cases`},
+		{"a remark", "orchestration.json", `{"flavor":"v3","cases":[{"name":"x","handler":"orchestrator"}],"namedSubjects":{},"remark":"x"}`, ""},
 		{"an api", "events.json", `{"flavor":"v3","cases":[{"name":"x","api":"y"}]}`, `x: the api "y" is not known`},
 		{"a member of a case", "events.json", `{"flavor":"v3","cases":[{"name":"x","api":"otelAttributes","new":1}]}`, `x: the case has another shape: json: unknown field "new"`},
 		{"a case that lacks what it should have", "events.json", `{"flavor":"v3","cases":[{"name":"x","api":"createArvoEvent","ok":false,"input":{}}]}`, "x: the case has another shape"},
@@ -114,6 +121,17 @@ func TestTheUnknownFails(t *testing.T) {
 		if c.want == "" && failure != "" || !strings.Contains(failure, c.want) {
 			t.Errorf("%s: got %q, want %q", c.name, failure, c.want)
 		}
+	}
+}
+
+// A run without a file to compare is no success.
+func TestOnlyRecordingsForOthersFail(t *testing.T) {
+	other, ours := vectors.File{Name: "otel.json", Path: "/tmp/otel.json"}, vectors.File{Name: "events.json"}
+	if err := anyHere([]vectors.File{other}); err == nil || !strings.Contains(err.Error(), "only for another: /tmp/otel.json") {
+		t.Errorf("got %v", err)
+	}
+	if err := anyHere([]vectors.File{other, ours}); err != nil {
+		t.Error(err)
 	}
 }
 

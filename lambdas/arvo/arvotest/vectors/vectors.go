@@ -84,6 +84,9 @@ func Files(dirs string) ([]File, error) {
 	}
 	var list []File
 	for _, dir := range filepath.SplitList(dirs) {
+		if dir == "" {
+			return nil, fmt.Errorf("an element of the list %q is empty: the current directory is written as a dot", dirs)
+		}
 		found, err := files(os.DirFS(dir), ".")
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", dir, err)
@@ -175,11 +178,15 @@ func (f *File) Known(names ...string) error {
 	return nil
 }
 
-// Cases lists the cases of a member, usually "cases". A case without a name is called by its position.
+// Cases lists the cases of a member, usually "cases", of which there has to be one: nothing would be compared otherwise, and
+// that would look like success. A case without a name is called by its position.
 func (f *File) Cases(member string) ([]Case, error) {
 	var texts []json.RawMessage
 	if err := f.Member(member, &texts); err != nil {
 		return nil, err
+	}
+	if len(texts) == 0 {
+		return nil, fmt.Errorf("the member %q has no cases", member)
 	}
 	cases := make([]Case, len(texts))
 	for i, text := range texts {

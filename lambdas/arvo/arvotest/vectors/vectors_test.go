@@ -54,6 +54,9 @@ func TestVectors(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%s: %v", vectors.Env, err)
 	}
+	if err := anyHere(files); err != nil {
+		t.Error(err)
+	}
 	for _, f := range files {
 		t.Run(f.Path, func(t *testing.T) {
 			if why, ok := elsewhere[f.Name]; ok {
@@ -76,6 +79,18 @@ func TestVectors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// anyHere fails when no file is for this package: a test that compares nothing must not pass.
+func anyHere(files []vectors.File) error {
+	var names []string
+	for _, f := range files {
+		if _, ok := elsewhere[f.Name]; !ok {
+			return nil // it is run, or fails for being one that nobody runs
+		}
+		names = append(names, f.Path)
+	}
+	return fmt.Errorf("nothing to compare: of the recordings none is for this package, only for another: %s", strings.Join(names, ", "))
 }
 
 func (s *suite) run(f *vectors.File) (*vectors.Count, error) {

@@ -29,6 +29,10 @@ const (
 	maxTransaction = 4 << 20 // and 100 items, which half as many bytes cannot fill
 )
 
+// roomToFail is what the STATE of a workflow that goes on leaves free: whatever the next step is, that the workflow has failed
+// at it can be kept.
+const roomToFail = 4 << 10
+
 // Workflows is an [arvo.Memory]. It may be used by many goroutines.
 type Workflows struct {
 	client API
@@ -43,13 +47,17 @@ func NewWorkflows(client API, table string, now func() time.Time) *Workflows {
 	return &Workflows{client: client, table: table, now: now}
 }
 
-// A TooLargeError says that a step cannot be kept, now or ever: What has Size bytes, and DynamoDB takes Limit.
+// A TooLargeError says that a step cannot be kept, now or ever: What has Size bytes, and DynamoDB takes Limit. Size is 0 if it
+// is DynamoDB that has measured, which does not say.
 type TooLargeError struct {
 	What        string
 	Size, Limit int
 }
 
 func (e *TooLargeError) Error() string {
+	if e.Size == 0 {
+		return fmt.Sprintf("store: %s is over DynamoDB's limit of %d bytes", e.What, e.Limit)
+	}
 	return fmt.Sprintf("store: %s has %d bytes, over DynamoDB's limit of %d", e.What, e.Size, e.Limit)
 }
 
@@ -119,6 +127,9 @@ func (w *Workflows) Commit(ctx context.Context, subject string, workflow arvo.Wo
 			switch code := aws.ToString(reason.Code); {
 			case code == conditionFailed:
 				return fmt.Errorf("store: commit of revision %d: %w", r.Revision, arvo.ErrRevision)
+			case code == "ValidationError" && strings.HasPrefix(aws.ToString(reason.Message), "Item size "):
+				large := &TooLargeError{What: "an item of revision " + strconv.FormatInt(r.Revision, 10), Limit: maxItem}
+				return fmt.Errorf("%w: %s", large, *reason.Message)
 			case code != "None" && reason.Message != nil: // the exception itself names codes only
 				err = fmt.Errorf("%w: %s", err, *reason.Message)
 			}
@@ -197,12 +208,12 @@ func (w *Workflows) stateUpdate(subject string, workflow arvo.Workflow, mark []b
 	}
 	values := item{
 		":rev": number(workflow.Revision), ":workflow": text(string(rest)), ":state": text(string(state)),
-		":expires": number(w.expiry(workflow).Unix()), ":taken": &types.AttributeValueMemberBS{Value: [][]byte{mark}},
+		":expiresAt": number(w.expiry(workflow).Unix()), ":taken": &types.AttributeValueMemberBS{Value: [][]byte{mark}},
 	}
-	update := "SET rev = :rev, workflow = :workflow, #state = :state, expiresAt = :expires"
+	update := "SET rev = :rev, workflow = :workflow, #state = :state, expiresAt = :expiresAt"
 	if due, ok := workflow.Due(); ok && workflow.Status == arvo.StatusActive {
-		update += ", dueShard = :shard, dueAt = :due"
-		values[":shard"], values[":due"] = text(shardOf(subject)), number(millisecondsUp(due))
+		update += ", dueShard = :dueShard, dueAt = :dueAt"
+		values[":dueShard"], values[":dueAt"] = text(shardOf(subject)), number(millisecondsUp(due))
 	} else {
 		update += " REMOVE dueShard, dueAt"
 	}
@@ -211,11 +222,16 @@ func (w *Workflows) stateUpdate(subject string, workflow arvo.Workflow, mark []b
 		condition = "rev = :before"
 		values[":before"] = number(workflow.Revision - 1)
 	}
-	if size := sizeOf(values) + len(subject); size > maxItem {
-		return nil, &TooLargeError{"the state of a workflow with the calls that it awaits", size, maxItem}
+	key := item{"pk": text(subject), "sk": text(stateKey)}
+	size := sizeOf(key) + sizeOf(values) + len(mark)*int(workflow.Revision-1) // each step before has left its mark
+	if workflow.Status == arvo.StatusActive {
+		size += roomToFail
+	}
+	if size > maxItem {
+		return nil, &TooLargeError{"the state of a workflow, with the calls that it awaits, the marks of its inputs and room to fail,", size, maxItem}
 	}
 	return &types.Update{
-		TableName: &w.table, Key: item{"pk": text(subject), "sk": text(stateKey)},
+		TableName: &w.table, Key: key,
 		UpdateExpression: aws.String(update + " ADD taken :taken"), ConditionExpression: &condition,
 		ExpressionAttributeNames: map[string]string{"#state": "state"}, ExpressionAttributeValues: values,
 	}, nil

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"testing"
@@ -293,7 +294,7 @@ func TestWhatARefusalMeans(t *testing.T) {
 		{"both are", cancelled("ConditionalCheckFailed", "ConditionalCheckFailed"), true, false, ""},
 		{"the revision is taken, and another is at the input", cancelled("ConditionalCheckFailed", "TransactionConflict"), true, false, ""},
 		{"another is always at the state", cancelled("TransactionConflict", "None"), false, true, "lost every race"},
-		{"the state has outgrown its item", cancelled("ValidationError", "None"), false, false, "because of ValidationError"},
+		{"something is invalid", cancelled("ValidationError", "None"), false, false, "because of ValidationError"},
 		{"there is no throughput left", cancelled("None", "ThrottlingError"), false, false, "because of ThrottlingError"},
 		{"there is no such table", &types.ResourceNotFoundException{Message: aws.String("no table")}, false, false, "no table"},
 	} {
@@ -311,6 +312,21 @@ func TestWhatARefusalMeans(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// What is measured here and what DynamoDB measures may differ by some bytes: it has the last word.
+func TestWhatDynamoDBFindsTooLarge(t *testing.T) {
+	for _, message := range []string{"Item size to update has exceeded the maximum allowed size", "Item size has exceeded the maximum allowed size"} {
+		workflows := store.NewWorkflows(refusing{err: &types.TransactionCanceledException{CancellationReasons: []types.CancellationReason{
+			{Code: aws.String("None")}, {Code: aws.String("ValidationError"), Message: aws.String(message)},
+		}}}, storetest.WorkflowTable, time.Now)
+		w, r := aStep(t, 1, time.Time{})
+		err := workflows.Commit(t.Context(), subject, w, r)
+		large, ok := errors.AsType[*store.TooLargeError](err)
+		if !ok || large.Limit != 400<<10 || !errors.Is(err, arvo.ErrTooLarge) || errors.Is(err, arvo.ErrRevision) || !strings.Contains(err.Error(), message) {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 
@@ -391,6 +407,44 @@ func TestAStepFillsItsItemsToTheBrim(t *testing.T) {
 	}
 	if divided[0] || !divided[9] {
 		t.Errorf("the limit is not among what was tried: %v", divided)
+	}
+}
+
+// Wherever the limit falls, what is not refused here is taken by DynamoDB: the marks of all inputs that were taken count. And
+// a workflow that goes on can still fail.
+func TestAStateFillsItsItemToTheBrim(t *testing.T) {
+	t.Parallel()
+	offline := store.NewWorkflows(refusing{err: errKilled}, storetest.WorkflowTable, time.Now)
+	for _, status := range []arvo.Status{arvo.StatusActive, arvo.StatusDone} {
+		t.Run(string(status), func(t *testing.T) {
+			workflows, _ := openWorkflows(t)
+			const steps = 400
+			for revision := range int64(steps) {
+				w, r := aStep(t, revision+1, time.Time{})
+				commit(t, workflows, w, r)
+			}
+			padded := func(n int) (arvo.Workflow, arvo.Record) {
+				w, r := aStep(t, steps+1, time.Now())
+				w.Status, w.State = status, json.RawMessage(`{"pad":"`+strings.Repeat("x", n)+`"}`)
+				return w, r
+			}
+			most := sort.Search(400<<10, func(n int) bool {
+				w, r := padded(n)
+				return errors.Is(offline.Commit(t.Context(), subject, w, r), arvo.ErrTooLarge)
+			}) - 1
+			if most < 390<<10 {
+				t.Errorf("more than %d bytes are refused", most)
+			}
+			w, r := padded(most)
+			commit(t, workflows, w, r)
+			if status != arvo.StatusActive {
+				return
+			}
+			failed, record := aStep(t, steps+2, time.Time{})
+			failed.Status, failed.State, failed.Awaited = arvo.StatusFailed, w.State, nil
+			failed.Failure = &arvo.Failure{Name: "StepTooLarge", Message: strings.Repeat("x", 1<<10)}
+			commit(t, workflows, failed, record)
+		})
 	}
 }
 

@@ -88,7 +88,7 @@ var toXRay = map[attribute.Key]func(*segment.Document, attribute.Value){
 	keySubjectName: nil, keySubjectVersion: nil,
 }
 
-// annotationOf are the annotations of a local root, by which traces are found. There are no others: X-Ray indexes fifty in a
+// annotationOf are the annotations of a local root or a message, by which traces are found. There are no others: X-Ray indexes fifty in a
 // trace. Payloads, access control and idempotency keys are never attributes of a span, and so none of an annotation.
 var annotationOf = map[attribute.Key]string{
 	semconv.CloudEventsEventSubjectKey: "subject",

@@ -110,7 +110,8 @@ func namespace(d *segment.Document, s sdktrace.ReadOnlySpan) {
 	}
 }
 
-// convert makes a document of what a span itself says. Annotations are for local roots only.
+// convert makes a document of what a span itself says. Annotations are for local roots, and for messages whose event has no
+// trace of its own: they are part of their batch.
 func convert(s sdktrace.ReadOnlySpan, isRoot bool) segment.Document {
 	d := segment.Document{
 		ID: segment.ID(s.SpanContext().SpanID()), Name: s.Name(),
@@ -121,7 +122,8 @@ func convert(s sdktrace.ReadOnlySpan, isRoot bool) segment.Document {
 	} else {
 		d.End = max(segment.At(end), d.Start)
 	}
-	if isRoot {
+	annotated := isRoot || slices.ContainsFunc(s.Attributes(), func(a attribute.KeyValue) bool { return a.Key == semconv.CloudEventsEventSubjectKey })
+	if annotated {
 		d.Annotations = make([]segment.Attribute, 0, len(annotationOf))
 	}
 	var failure, exceptionType, message, stack string
@@ -140,7 +142,7 @@ func convert(s sdktrace.ReadOnlySpan, isRoot bool) segment.Document {
 				exceptionType = a.Value.AsString()
 			}
 		}
-		if isRoot {
+		if annotated {
 			if name, ok := annotationOf[a.Key]; ok {
 				d.Annotations = append(d.Annotations, segment.Attribute{Key: name, Value: segment.String(printable(a.Value.AsString()))})
 				continue

@@ -499,6 +499,11 @@ func TestAnEventOfNoTraceBelongsToTheInvocation(t *testing.T) {
 			if len(docs) != 1 || outline(docs) != "batch arvo-requests ()[process arvo-requests ()[com.payment.charge (remote)] Events (aws)]" && outline(docs) != "batch arvo-requests ()[process arvo-requests ()[com.payment.charge (remote) Events (aws)]]" {
 				t.Errorf("sent: %s", outline(docs))
 			}
+			// It is found by its subject nevertheless.
+			want := map[string]string{"subject": "order-1", "event_type": "com.payment.charge", "handler": "com.payment.charge", "outcome": "ok"}
+			if diff := cmp.Diff(want, annotations(one(t, docs[0].Subsegments, "process arvo-requests"))); diff != "" {
+				t.Error(diff)
+			}
 		})
 	}
 }

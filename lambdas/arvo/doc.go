@@ -29,7 +29,7 @@
 //		Receipt string `json:"receipt"`
 //	}
 //
-//	var contract = arvo.MustContract(arvo.NewSimpleContract(arvo.SimpleSpec{
+//	var Contract = arvo.MustContract(arvo.NewSimpleContract(arvo.SimpleSpec{
 //		URI: "#/services/payment/charge", Type: "payment.charge",
 //		Versions: map[string]arvo.SimpleVersion{
 //			"1.0.0": {Accepts: arvo.SchemaFor[Charge](), Emits: arvo.SchemaFor[Charged]()},
@@ -37,7 +37,7 @@
 //	}))
 //
 //	func New(gateway Gateway) (*arvo.Service, error) {
-//		return arvo.NewService(contract, arvo.Implement("1.0.0",
+//		return arvo.NewService(Contract, arvo.Implement("1.0.0",
 //			func(ctx context.Context, in arvo.Input[Charge]) ([]arvo.Output, error) {
 //				receipt, err := gateway.Charge(ctx, in.Event.ID, in.Data.Order, in.Data.Amount)
 //				if err != nil {
@@ -51,7 +51,7 @@
 // world is keyed by the event's id, here at the gateway. Whoever wants something of it makes an event with the contract,
 // here as a new process, and the answer finds its way back:
 //
-//	v, _ := contract.Version("latest")
+//	v, _ := Contract.Version("latest")
 //	event, err := v.Accepts(arvo.Draft{Source: "api.thin.lambda", Data: Charge{"order-7", 12.5}})
 //	...
 //	answers, err := service.Handle(ctx, event) // answers[0].To == "api.thin.lambda"

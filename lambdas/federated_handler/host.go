@@ -22,30 +22,42 @@ import (
 // thinAPI is the address of the clients.
 const thinAPI = "api.thin.lambda"
 
-// A service is what can be hosted: an [arvo.Service], or an [arvo.Resumable], which is a workflow.
-type service interface {
-	arvo.Handler
-	Source() string
+// A workflow is the constructor of one: it is hosted in no other way, so that none misses what the host adds.
+type workflow func(memory arvo.Memory, options ...arvo.ResumableOption) (*arvo.Resumable, error)
+
+// on makes the workflow on a memory that warns, and with the host's stamps, which have to be kept with a step: a delivery
+// that comes again would go on in another trace otherwise.
+func (w workflow) on(memory arvo.Memory, create create) (*arvo.Resumable, error) {
+	return w(watched{memory, slog.Default()}, arvo.Stamp(create.stamp))
 }
 
 // host makes the services that hosted names, by their source, each visible to telemetry.
 func host(hosted string, world sandbox, memory arvo.Memory, t *telemetry.Telemetry) (map[string]arvo.Handler, error) {
-	memory = watched{memory, slog.Default()}
+	services := []func() (*arvo.Service, error){
+		func() (*arvo.Service, error) { return inventory.NewRelease(world) },
+		func() (*arvo.Service, error) { return inventory.NewReserve(world) },
+		func() (*arvo.Service, error) { return payment.NewCharge(world) },
+		func() (*arvo.Service, error) { return payment.NewRefund(world) },
+		func() (*arvo.Service, error) { return shipping.NewBook(world) },
+		func() (*arvo.Service, error) { return workload.NewSimulate(workload.Host{}) },
+	}
+	workflows := []workflow{
+		fulfilment.NewFulfilment,
+	}
 	all := map[string]arvo.Handler{}
-	for _, made := range []func() (service, error){
-		func() (service, error) { return fulfilment.NewFulfilment(memory, arvo.Stamp(create(t.Create).stamp)) },
-		func() (service, error) { return inventory.NewRelease(world) },
-		func() (service, error) { return inventory.NewReserve(world) },
-		func() (service, error) { return payment.NewCharge(world) },
-		func() (service, error) { return payment.NewRefund(world) },
-		func() (service, error) { return shipping.NewBook(world) },
-		func() (service, error) { return workload.NewSimulate(workload.Host{}) },
-	} {
+	for _, made := range services {
 		service, err := made()
 		if err != nil {
 			return nil, err
 		}
 		all[service.Source()] = t.Handler(service)
+	}
+	for _, made := range workflows {
+		workflow, err := made.on(memory, t.Create)
+		if err != nil {
+			return nil, err
+		}
+		all[workflow.Source()] = t.Handler(workflow)
 	}
 	if hosted == "" || hosted == "all" {
 		return all, nil

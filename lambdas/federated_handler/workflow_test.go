@@ -162,8 +162,13 @@ func TestAWorkflowThatNothingWakesIsInTheLog(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var log strings.Builder
 			step := func(_ context.Context, s *arvo.Step[struct{}, fulfilment.Order]) error { c.step(s); return nil }
-			workflow := arvo.MustResumable(arvo.NewResumable(fulfilment.Contract, watched{arvotest.NewMemory(), slog.New(slog.NewTextHandler(&log, nil))},
-				arvo.Calls(v), arvo.Resume("1.0.0", step), arvo.Resume("2.0.0", step)))
+			made := workflow(func(memory arvo.Memory, options ...arvo.ResumableOption) (*arvo.Resumable, error) {
+				hosted := memory.(watched)
+				hosted.log = slog.New(slog.NewTextHandler(&log, nil))
+				return arvo.NewResumable(fulfilment.Contract, hosted,
+					append(options, arvo.Calls(v), arvo.Resume("1.0.0", step), arvo.Resume("2.0.0", step))...)
+			})
+			workflow := arvo.MustResumable(made.on(arvotest.NewMemory(), silent(t).Create))
 			init := order(t, "1.0.0")
 			if _, err := workflow.Handle(t.Context(), init); err != nil {
 				t.Fatal(err)

@@ -48,8 +48,9 @@
 // step's 9 and was rejected: nobody could read them.
 //
 // Size: an item holds 400 KB, one transaction 100 items and 4 MB. A STATE beyond that, an event, or a step with all that it
-// sends gives a [*TooLargeError] before anything is sent: the same step would fail for ever, so it is for its host to give it
-// up, as the queue does after its receives.
+// sends gives a [*TooLargeError] before anything is sent. The same step would be too large for ever, so the workflow fails, as
+// StepTooLarge, and says so to whoever began it; for that the STATE of a workflow that goes on leaves 4 KB free. Only an input
+// that is too large by itself cannot be kept as the cause of a failure either: the queue gives it up after its receives.
 //
 // Deadlines: the index is by dueShard, a hash of the subject, and dueAt, in milliseconds; a workflow without deadlines, or that
 // is over, is not in it. [Workflows.Overdue] queries each shard, and lets STATE decide, since an index lags behind its

@@ -418,13 +418,14 @@ func TestAStateFillsItsItemToTheBrim(t *testing.T) {
 	for _, status := range []arvo.Status{arvo.StatusActive, arvo.StatusDone} {
 		t.Run(string(status), func(t *testing.T) {
 			workflows, _ := openWorkflows(t)
-			const steps = 400
+			const steps = 100
+			due := time.Now().Truncate(time.Second) // in JSON it is always as long
 			for revision := range int64(steps) {
 				w, r := aStep(t, revision+1, time.Time{})
 				commit(t, workflows, w, r)
 			}
 			padded := func(n int) (arvo.Workflow, arvo.Record) {
-				w, r := aStep(t, steps+1, time.Now())
+				w, r := aStep(t, steps+1, due)
 				w.Status, w.State = status, json.RawMessage(`{"pad":"`+strings.Repeat("x", n)+`"}`)
 				return w, r
 			}

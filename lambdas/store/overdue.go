@@ -41,8 +41,8 @@ const (
 
 // Overdue calls handle for each active workflow with a call whose time is up at now, as its STATE, read consistently,
 // says, several at a time and the most overdue of each shard first. Of a workflow for which handle returned nil, Overdue
-// keeps quiet for a while: 5 minutes, or as long as it was overdue, but a day at most. What makes it move on is a step of
-// its own.
+// keeps quiet for a while: 5 minutes, or as long as it was overdue, but a day at most, and not beyond the deadline of another
+// of its calls. What makes it move on is a step of its own.
 //
 // After four fifths of the time to the deadline Overdue starts no more and returns: what is left is as overdue at the next
 // call. Callers at the same time may handle the same workflow. The error joins what went wrong; it keeps no other workflow
@@ -106,22 +106,32 @@ func (w *Workflows) overdue(ctx context.Context, subject string, now time.Time, 
 	}
 	workflow, err := workflowOf(state)
 	if err != nil { // it will not be read next time either
-		return errors.Join(err, w.postpone(ctx, subject, state, now, state.time("dueAt")))
+		return errors.Join(err, w.postpone(ctx, subject, state, postponed(now, state.time("dueAt"))))
 	}
 	if err := handle(ctx, subject, *workflow); err != nil {
 		return err
 	}
 	since, _ := workflow.Due()
-	return w.postpone(ctx, subject, state, now, since)
+	until := postponed(now, since)
+	for _, awaited := range workflow.Awaited { // the deadline of another call is not the later for it
+		if awaited.Due.After(now) && awaited.Due.Before(until) {
+			until = awaited.Due
+		}
+	}
+	return w.postpone(ctx, subject, state, until)
 }
 
-// postpone moves a workflow that is overdue since then back in the index, unless it has moved on or is moving on.
-func (w *Workflows) postpone(ctx context.Context, subject string, state item, now, since time.Time) error {
-	until := now.Add(min(max(now.Sub(since), minPostponed), maxPostponed))
+// postponed is until when a workflow is left alone that has been overdue since then.
+func postponed(now, since time.Time) time.Time {
+	return now.Add(min(max(now.Sub(since), minPostponed), maxPostponed))
+}
+
+// postpone moves a workflow back in the index, unless it has moved on or is moving on.
+func (w *Workflows) postpone(ctx context.Context, subject string, state item, until time.Time) error {
 	_, err := w.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &w.table, Key: item{"pk": text(subject), "sk": text(stateKey)},
 		UpdateExpression: aws.String("SET dueAt = :until"), ConditionExpression: aws.String("rev = :rev"),
-		ExpressionAttributeValues: item{":until": number(until.UnixMilli()), ":rev": state["rev"]},
+		ExpressionAttributeValues: item{":until": number(millisecondsUp(until)), ":rev": state["rev"]},
 	})
 	var moved *types.ConditionalCheckFailedException
 	if errors.As(err, &moved) || collided(err) {

@@ -105,6 +105,31 @@ func TestAnOverdueWorkflowIsPostponed(t *testing.T) {
 	}
 }
 
+// That a workflow was told of one call does not keep it from hearing of the next in time.
+func TestNoDeadlineIsPostponedWithAnother(t *testing.T) {
+	workflows, _ := openWorkflows(t)
+	now := time.Now().Truncate(time.Millisecond)
+	w, r := aStep(t, 1, now)
+	for _, after := range []time.Duration{2 * time.Hour, 30*time.Second + time.Microsecond, 10 * time.Minute} {
+		another := w.Awaited[0]
+		another.ID, another.Due = fmt.Sprint("due after ", after), now.Add(after)
+		w.Awaited = append(w.Awaited, another)
+	}
+	forever := w.Awaited[0]
+	forever.ID, forever.Due = "for ever", time.Time{}
+	w.Awaited = append(w.Awaited, forever)
+	commit(t, workflows, w, r)
+	const next = 30*time.Second + time.Millisecond // the first millisecond at which that call is overdue
+	for _, after := range []time.Duration{0, next, next + 5*time.Minute, 10 * time.Minute, 20 * time.Minute} {
+		if got := overdue(t, workflows, now.Add(after-time.Millisecond)); len(got) > 0 {
+			t.Errorf("handled before %v", after)
+		}
+		if got := overdue(t, workflows, now.Add(after)); len(got) != 1 {
+			t.Errorf("not handled after %v", after)
+		}
+	}
+}
+
 func TestAWorkflowThatMovesOnIsNotPostponed(t *testing.T) {
 	workflows, _ := openWorkflows(t)
 	now := time.Now().Truncate(time.Millisecond)

@@ -287,27 +287,46 @@ func TestInit(t *testing.T) {
 		typ     string
 		payload string
 		logs    []string
+		told    []string // to InitFailed
 	}{
 		{
 			name: "an exit is tried once more and then reported", mode: "exit", typ: "Runtime.ExitError",
 			payload: `^\{"errorType":"Runtime.ExitError","errorMessage":"RequestId: [0-9a-f-]{36} Error: Runtime exited with error: exit status 7"\}$`,
 			logs:    []string{"no configuration found", "INIT_REPORT .*Phase: init\tStatus: error\tError Type: Runtime.ExitError", "START", "no configuration found", "INIT_REPORT .*Phase: invoke", "RequestId: .* exit status 7", "Runtime.ExitError", "END", "REPORT .*Status: failure\tError Type: Runtime.ExitError"},
+			told: []string{
+				"probe: Runtime.ExitError: Runtime exited with error: exit status 7; its last words: no configuration found",
+				"probe: Runtime.ExitError: Runtime exited with error: exit status 7; its last words: no configuration found",
+			},
 		}, {
 			name: "an init error is the runtime's own", mode: "error", typ: "Config.Missing",
 			payload: `^\{"errorType":"Config.Missing","errorMessage":"TABLE is not set"\}$`,
 			logs:    []string{"INIT_REPORT .*Phase: init\tStatus: error\tError Type: Config.Missing", "START", "INIT_REPORT .*Phase: invoke", "END", "REPORT"},
+			told: []string{
+				`probe: Config.Missing: {"errorType":"Config.Missing","errorMessage":"TABLE is not set"}`,
+				`probe: Config.Missing: {"errorType":"Config.Missing","errorMessage":"TABLE is not set"}`,
+			},
 		}, {
 			name: "the second attempt may work", mode: "second", payload: `^\{\}$`,
 			logs: []string{"INIT_REPORT .*Phase: init", "START", "END", "REPORT"},
+			told: []string{"probe: Runtime.ExitError: Runtime exited with error: exit status 1"},
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, function.Options{}, func(c *function.Config) {
+			failed := make(chan string, 3)
+			s := start(t, function.Options{InitFailed: func(name string, err error) { failed <- name + ": " + err.Error() }}, func(c *function.Config) {
 				c.Environment = map[string]string{"INIT": tt.mode, "MARK": filepath.Join(t.TempDir(), "mark")}
 			})
 			res := invoke(t, s, `{}`)
+			close(failed)
+			var told []string
+			for text := range failed {
+				told = append(told, text)
+			}
+			if !slices.Equal(told, tt.told) {
+				t.Errorf("told of failures of INIT: %q, want %q", told, tt.told)
+			}
 			if res.ErrorType != tt.typ || !regexp.MustCompile(tt.payload).Match(res.Payload) {
 				t.Errorf("ErrorType %q, payload %s", res.ErrorType, res.Payload)
 			}

@@ -373,7 +373,7 @@ func (s *Service) initialise(f *function, set *settings, stream string, limit ti
 	e, err := s.start(f, set, stream)
 	if err != nil {
 		failed.message = err.Error()
-		s.logInitReport(s.logs.create(set.LogGroup), set, stream, time.Since(begun), phase, failed)
+		s.reportInit(s.logs.create(set.LogGroup), set, stream, time.Since(begun), phase, failed)
 		return nil, failed
 	}
 	timer := time.NewTimer(limit)
@@ -397,7 +397,7 @@ func (s *Service) initialise(f *function, set *settings, stream string, limit ti
 	if !failed.timedOut {
 		failed = e.initFailure()
 	}
-	s.logInitReport(e.group, set, stream, time.Since(begun), phase, failed)
+	s.reportInit(e.group, set, stream, time.Since(begun), phase, failed)
 	return nil, failed
 }
 
@@ -499,7 +499,7 @@ func (s *Service) Prewarm(ctx context.Context, name string, n int) error {
 				results <- nil
 				return
 			}
-			results <- fmt.Errorf("prewarm %s: %s: %s%s", name, failed.errorType, failed.message, s.lastWords(set.LogGroup, stream))
+			results <- fmt.Errorf("prewarm %s: %w", name, s.initError(set, stream, failed))
 		})
 	}
 	s.mu.Unlock()
@@ -518,6 +518,11 @@ func (s *Service) Prewarm(ctx context.Context, name string, n int) error {
 		}
 	}
 	return nil
+}
+
+// initError is why the INIT phase of a stream's environment failed.
+func (s *Service) initError(set *settings, stream string, failed initFailure) error {
+	return fmt.Errorf("%s: %s%s", failed.errorType, failed.message, s.lastWords(set.LogGroup, stream))
 }
 
 // lastWords is the last line that an environment's process wrote, for an error message.

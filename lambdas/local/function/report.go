@@ -147,8 +147,11 @@ func (s *Service) logEnd(inv *invocation, duration time.Duration, memory int) {
 	add(string(b))
 }
 
-// logInitReport says that an INIT phase failed; one that went well shows in its invocation's report.
-func (s *Service) logInitReport(g *group, set *settings, stream string, duration time.Duration, phase string, failed initFailure) {
+// reportInit says that an INIT phase failed; one that went well shows in its invocation's report.
+func (s *Service) reportInit(g *group, set *settings, stream string, duration time.Duration, phase string, failed initFailure) {
+	if s.options.InitFailed != nil {
+		s.options.InitFailed(set.Name, s.initError(set, stream, failed))
+	}
 	status := "error"
 	if failed.timedOut {
 		status = "timeout"

@@ -55,6 +55,10 @@ type Options struct {
 	Log      func(group string, line Line)
 	LogBytes int
 
+	// InitFailed is told of each INIT phase that failed: the errorType, what happened, and the last line that the process
+	// wrote. It must return quickly; it is called concurrently.
+	InitFailed func(function string, err error)
+
 	// Observe sees every invocation that ended or was throttled. It must return quickly; it is called concurrently.
 	Observe func(Invocation)
 }

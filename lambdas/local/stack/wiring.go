@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"example.com/arvo/lambdas/local/bus"
@@ -238,6 +239,7 @@ func (t queueTarget) Deliver(ctx context.Context, body []byte, traceHeader strin
 
 func (s *Stack) addFunctions(c Config, draws *latency.Source, binaries map[string]string) error {
 	killed := fault.Chance(c.Seed, "kill", c.Faults.Kill)
+	var told sync.Map // functions, by name: one that does not start is tried again and again
 	opts := function.Options{
 		Region: Region, Account: Account, AccountConcurrency: c.AccountConcurrency,
 		Environment: map[string]string{
@@ -252,6 +254,11 @@ func (s *Stack) addFunctions(c Config, draws *latency.Source, binaries map[strin
 			return s.watch.Sample(sampling.Request{ServiceName: "*", ServiceType: "AWS::Lambda::Function"})
 		},
 		Observe: s.watch.Invocation,
+		InitFailed: func(name string, err error) {
+			if _, again := told.LoadOrStore(name, true); !again {
+				s.log.Warn("a function does not start, and what it is for waits", "function", name, "error", err)
+			}
+		},
 	}
 	if c.LogLine != nil {
 		opts.Log = func(group string, line function.Line) { c.LogLine(group, line.Message) }

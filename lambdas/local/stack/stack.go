@@ -15,6 +15,8 @@
 // [Start] returns when the whole system takes requests, or an error and nothing left running. [Stack.Close] refuses new
 // requests, lets what was accepted run to its end as long as its context allows, and then stops every process, listener
 // and goroutine; messages that have failed and only wait for another try are named in the log and not waited for. Every address is on loopback, whatever the configuration says.
+// A function that does not start is named in the log, once, with what it said last: nobody else would tell, for its
+// messages only come back to their queue.
 //
 // # What differs from AWS
 //
@@ -129,8 +131,8 @@ func Start(ctx context.Context, c Config) (_ *Stack, err error) {
 	defer func() {
 		if err != nil {
 			stopped, cancel := context.WithCancel(context.Background())
-			cancel() // nothing was accepted yet, so there is nothing to wait for
-			err = errors.Join(err, s.Close(stopped))
+			cancel()             // nothing was accepted yet, so there is nothing to wait for
+			_ = s.Close(stopped) // all it could say is that it has not waited
 		}
 	}()
 	if s.aws, err = listen(c.AWS); err != nil {

@@ -210,14 +210,16 @@
 //
 //   - What New, Parse and the factories return is valid. Parse and AppendJSON are inverse: nothing is encoded again,
 //     reordered or rounded on the way through.
-//   - A Service or Resumable never emits what its contract does not allow, nor answers what the contract does not accept.
+//   - A Service never emits what its contract does not allow, nor answers what the contract does not accept. Nor does a
+//     Resumable, and its calls are held against the contracts of [Calls]. A call of a type that none of these accepts is a
+//     valid event, and that is all: nobody has said what its data is.
 //   - The same input handled again gives events with the same ids (see [DeriveID]): delivery may be at least once, in any
 //     order, and whoever deduplicates on (subject, source, id) sees each event once.
 //   - A step of a workflow is taken whole or not at all. State first, then the events: what an input has led to is kept with
 //     it, stamps of the host included, so that when it comes again exactly that is returned, and the function does not run.
 //   - Of an answer and its timeout a workflow takes the one that comes first, whatever comes how often. It completes once.
-//   - No panic leaves Handle; no message of an error of this package holds data or access control. (What an
-//     implementation puts into its own errors is sent to the requester.)
+//   - No panic leaves Handle; no message of an error of this package holds data or access control, but for the names of
+//     members. (What an implementation puts into its own errors is sent to the requester.)
 //   - Texts from outside are bounded in size, depth and time before they are looked into.
 //
 // # Schemas

@@ -14,7 +14,7 @@ import (
 )
 
 // A Memory is an [arvo.Memory] in process. It keeps copies and hands out copies: nobody can change what is kept but by
-// Commit. It is safe for concurrent use, and forgets nothing.
+// Commit. It is safe for concurrent use, and forgets nothing. The zero value is a memory without any workflow.
 //
 // Before and After stand where a store is reached: they count its calls, hold them up, and make them fail. They may be
 // called from several goroutines at once, have to be set before the first call, and may use the Memory themselves.
@@ -66,7 +66,7 @@ func (s *subject) taken(input arvo.Key) int {
 var _ arvo.Memory = (*Memory)(nil)
 
 // NewMemory returns a memory without any workflow.
-func NewMemory() *Memory { return &Memory{subjects: make(map[string]*subject)} }
+func NewMemory() *Memory { return new(Memory) }
 
 // Recall implements [arvo.Memory].
 func (m *Memory) Recall(ctx context.Context, subject string, input arvo.Key) (w *arvo.Workflow, r *arvo.Record, err error) {
@@ -107,6 +107,9 @@ func (m *Memory) Commit(ctx context.Context, name string, w arvo.Workflow, r arv
 		}
 		kept.workflow = copyWorkflow(&w)
 		kept.records = append(kept.records, copyRecord(&r))
+		if m.subjects == nil {
+			m.subjects = make(map[string]*subject)
+		}
 		m.subjects[name] = kept
 		return nil
 	})
@@ -194,24 +197,25 @@ func (m *Memory) locked(f func() error) error {
 const lockFor = time.Minute
 
 // A LockingMemory is a [Memory] that is an [arvo.Locker]: a workflow locks before each step. A lock that is not given
-// back ends after a minute.
+// back ends after a minute. The zero value has neither workflows nor locks.
 type LockingMemory struct {
-	*Memory
+	Memory
 	until map[string]time.Time // guarded by Memory.mu
 }
 
 var _ arvo.Locker = (*LockingMemory)(nil)
 
 // NewLockingMemory returns a memory without any workflow and without any lock.
-func NewLockingMemory() *LockingMemory {
-	return &LockingMemory{Memory: NewMemory(), until: make(map[string]time.Time)}
-}
+func NewLockingMemory() *LockingMemory { return new(LockingMemory) }
 
 // Lock implements [arvo.Locker].
 func (m *LockingMemory) Lock(ctx context.Context, subject string) (got bool, err error) {
 	err = m.call(ctx, Call{OpLock, subject}, func() error {
 		now := time.Now()
 		if got = !now.Before(m.until[subject]); got {
+			if m.until == nil {
+				m.until = make(map[string]time.Time)
+			}
 			m.until[subject] = now.Add(lockFor)
 		}
 		return nil

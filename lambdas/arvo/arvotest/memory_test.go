@@ -16,11 +16,11 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestTheMemoryInProcessKeepsThePromises(t *testing.T) {
-	TestMemory(t, func(*testing.T) arvo.Memory { return NewMemory() })
+	TestMemory(t, func(*testing.T) arvo.Memory { return new(Memory) })
 }
 
 func TestTheMemoryWithLocksKeepsThePromises(t *testing.T) {
-	shared := NewLockingMemory() // what other promises have left is in nobody's way
+	shared := new(LockingMemory) // what other promises have left is in nobody's way
 	TestMemory(t, func(*testing.T) arvo.Memory { return shared })
 }
 

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// An Option is a part of a [Service].
-type Option interface{ applyTo(*Service) error }
+// A ServiceOption is a part of a [Service].
+type ServiceOption interface{ applyToService(*Service) error }
 
 // A ResumableOption is a part of a [Resumable].
 type ResumableOption interface{ applyToResumable(*Resumable) error }
@@ -21,7 +21,7 @@ type ResumableOption interface{ applyToResumable(*Resumable) error }
 // An EmitterOption is a part of a Service and of a Resumable alike: something about what they send.
 type EmitterOption func(*emitter) error
 
-func (o EmitterOption) applyTo(s *Service) error { return o(&s.emitter) }
+func (o EmitterOption) applyToService(s *Service) error { return o(&s.emitter) }
 
 func (o EmitterOption) applyToResumable(r *Resumable) error { return o(&r.emitter) }
 
@@ -57,6 +57,7 @@ func ErrorDomains(domains ...string) EmitterOption {
 }
 
 // Clock is where the time of an output comes from, and from when the Timeout of a call counts. The default is time.Now.
+// now is called from several goroutines at once.
 func Clock(now func() time.Time) EmitterOption {
 	return func(e *emitter) error {
 		e.now = now

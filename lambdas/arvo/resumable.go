@@ -155,7 +155,7 @@ func Calls(services ...*Version) ResumableOption {
 // Stamp is what the host adds to each event that a step sends before it is kept, so that it is kept with it and sent alike
 // whenever the step's event comes again: trace context, extensions. cause is the event that the step takes. The default
 // gives the output the cause's trace context. It must leave alone what tells where the event goes, and may add some two
-// kilobytes.
+// kilobytes. f is called from several goroutines at once.
 func Stamp(f func(ctx context.Context, cause, out Event) Event) ResumableOption {
 	return resumableOption(func(r *Resumable) error {
 		if f == nil {
@@ -175,7 +175,8 @@ func Locking(on bool) ResumableOption {
 	})
 }
 
-// Jitter is where the randomness of a workflow's pauses comes from, in [0, 1). The default is math/rand/v2's.
+// Jitter is where the randomness of a workflow's pauses comes from, in [0, 1). The default is math/rand/v2's. f is called
+// from several goroutines at once, for which a rand.Rand of one's own is not made.
 func Jitter(f func() float64) ResumableOption {
 	return resumableOption(func(r *Resumable) error {
 		if f == nil {

@@ -83,7 +83,7 @@ func Implement[T any](version string, f func(ctx context.Context, in Input[T]) (
 
 type serviceOption func(*Service) error
 
-func (o serviceOption) applyTo(s *Service) error { return o(s) }
+func (o serviceOption) applyToService(s *Service) error { return o(s) }
 
 // inputFailed begins what is said of received data that breaks its contract.
 const inputFailed = "Input event payload validation failed"
@@ -95,7 +95,7 @@ func NewService(c *Contract, options ...Option) (*Service, error) {
 	}
 	s := &Service{emitter: newEmitter(c), implementations: make(map[string]implementation)}
 	for _, option := range options {
-		if err := option.applyTo(s); err != nil {
+		if err := option.applyToService(s); err != nil {
 			return nil, fmt.Errorf("arvo: service %s: %w", c.Type(), err)
 		}
 	}

@@ -17,9 +17,9 @@ import (
 )
 
 // greeter answers by the mode of its input.
-func greeter(t testing.TB, options ...arvo.Option) *arvo.Service {
+func greeter(t testing.TB, options ...arvo.ServiceOption) *arvo.Service {
 	t.Helper()
-	s, err := arvo.NewService(greetContract, append([]arvo.Option{
+	s, err := arvo.NewService(greetContract, append([]arvo.ServiceOption{
 		arvo.ExecutionUnits(3),
 		arvo.Clock(func() time.Time { return time.Date(2025, 1, 2, 3, 4, 5, 6_000_000, time.FixedZone("", 3600)) }),
 		arvo.Implement("1.0.0", greetOne),
@@ -413,18 +413,18 @@ func TestServicesAreChecked(t *testing.T) {
 	two := arvo.Implement("2.0.0", func(context.Context, arvo.Input[json.RawMessage]) ([]arvo.Output, error) { return nil, nil })
 	for _, c := range []struct {
 		name    string
-		options []arvo.Option
+		options []arvo.ServiceOption
 		want    string
 	}{
-		{"a version without an implementation", []arvo.Option{one}, "contract #/test/user/greet requires handler implementation for version 2.0.0"},
-		{"an implementation without a version", []arvo.Option{one, two, arvo.Implement("3.0.0", greetOne)}, "has no version 3.0.0"},
-		{"two implementations", []arvo.Option{one, one, two}, "version 1.0.0 has two implementations"},
-		{"an implementation that is nil", []arvo.Option{arvo.Implement[greet]("1.0.0", nil)}, "version 1.0.0: the implementation is nil"},
-		{"an input that cannot be read", []arvo.Option{arvo.Implement("1.0.0", func(context.Context, arvo.Input[chan int]) ([]arvo.Output, error) {
+		{"a version without an implementation", []arvo.ServiceOption{one}, "contract #/test/user/greet requires handler implementation for version 2.0.0"},
+		{"an implementation without a version", []arvo.ServiceOption{one, two, arvo.Implement("3.0.0", greetOne)}, "has no version 3.0.0"},
+		{"two implementations", []arvo.ServiceOption{one, one, two}, "version 1.0.0 has two implementations"},
+		{"an implementation that is nil", []arvo.ServiceOption{arvo.Implement[greet]("1.0.0", nil)}, "version 1.0.0: the implementation is nil"},
+		{"an input that cannot be read", []arvo.ServiceOption{arvo.Implement("1.0.0", func(context.Context, arvo.Input[chan int]) ([]arvo.Output, error) {
 			return nil, nil
 		})}, "version 1.0.0: input: chan int: chan int cannot be read from JSON"},
-		{"no domains", []arvo.Option{one, two, arvo.EmitDomains()}, "EmitDomains is empty"},
-		{"no domains for errors", []arvo.Option{one, two, arvo.ErrorDomains()}, "ErrorDomains is empty"},
+		{"no domains", []arvo.ServiceOption{one, two, arvo.EmitDomains()}, "EmitDomains is empty"},
+		{"no domains for errors", []arvo.ServiceOption{one, two, arvo.ErrorDomains()}, "ErrorDomains is empty"},
 	} {
 		if _, err := arvo.NewService(greetContract, c.options...); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", c.name, err)

@@ -10,6 +10,18 @@ type Handler interface {
 	Handle(ctx context.Context, in Event) ([]Event, error)
 }
 
+// A Hosted is a Handler that knows the address it is reached under: a [Service] or a [Resumable]. Who hosts several routes by
+// it.
+type Hosted interface {
+	Handler
+	Source() string
+}
+
+var (
+	_ Hosted = (*Service)(nil)
+	_ Hosted = (*Resumable)(nil)
+)
+
 // HandlerFunc adapts a function to a Handler.
 type HandlerFunc func(ctx context.Context, in Event) ([]Event, error)
 

@@ -33,8 +33,6 @@ type Resumable struct {
 	jitter          func() float64
 }
 
-var _ Handler = (*Resumable)(nil)
-
 // resumption is the untyped form of what Resume is given. It returns the new state.
 type resumption func(ctx context.Context, a *attempt) (json.RawMessage, error)
 

@@ -21,8 +21,6 @@ type Service struct {
 	implementations map[string]implementation
 }
 
-var _ Handler = (*Service)(nil)
-
 // implementation is the untyped form of what Implement is given: event with checked data in, outputs out.
 type implementation func(ctx context.Context, in Event, v *Version) ([]Output, error)
 

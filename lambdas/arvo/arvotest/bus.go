@@ -90,19 +90,8 @@ type Delivery struct {
 	Err      error        // of the handler
 }
 
-// A Hosted is a handler that knows its address. [arvo.Service] and [arvo.Resumable] are such.
-type Hosted interface {
-	arvo.Handler
-	Source() string
-}
-
-var (
-	_ Hosted = (*arvo.Service)(nil)
-	_ Hosted = (*arvo.Resumable)(nil)
-)
-
 // Host puts handlers on the bus, each under its source.
-func (b *Bus) Host(hosted ...Hosted) {
+func (b *Bus) Host(hosted ...arvo.Hosted) {
 	for _, h := range hosted {
 		b.Handle(h.Source(), h)
 	}

@@ -208,7 +208,7 @@ func ExampleReplay() {
 			fmt.Println(err)
 			return
 		}
-		replay := arvotest.Replay{Workflow: newPublication, Services: []arvotest.Hosted{translator}}
+		replay := arvotest.Replay{Workflow: newPublication, Services: []arvo.Hosted{translator}}
 		report, err := replay.Run(context.Background(), history)
 		fmt.Println(report)
 		if difference, ok := err.(*arvotest.Difference); ok {

@@ -31,7 +31,7 @@ type Replay struct {
 
 	// Services are those who answer the workflow, on ports that answer from what is recorded of their effects. The answers
 	// of others are taken as they are recorded: those of nested workflows too, which have histories of their own.
-	Services []Hosted
+	Services []arvo.Hosted
 
 	// Ignore names attributes of events that are not compared besides: extensions that the host adds to what is sent, such
 	// as "receivedat".

@@ -100,7 +100,7 @@ func TestCodeThatHasNotChangedReplays(t *testing.T) {
 			s.options = nil // what is replayed has its own time
 			replay := s.replay()
 			if test.only != nil {
-				replay.Services = slices.DeleteFunc(replay.Services, func(h arvotest.Hosted) bool { return !slices.Contains(test.only, h.Source()) })
+				replay.Services = slices.DeleteFunc(replay.Services, func(h arvo.Hosted) bool { return !slices.Contains(test.only, h.Source()) })
 			}
 			report, err := replay.Run(t.Context(), history)
 			if err != nil {

@@ -160,8 +160,8 @@ func (s *shop) step(_ context.Context, step *arvo.Step[orderState, orderPlaced])
 	return nil
 }
 
-func (s *shop) services() []arvotest.Hosted {
-	return []arvotest.Hosted{
+func (s *shop) services() []arvo.Hosted {
+	return []arvo.Hosted{
 		arvo.MustService(arvo.NewService(reserveContract, arvo.Implement("1.0.0",
 			func(_ context.Context, in arvo.Input[reserve]) ([]arvo.Output, error) {
 				shelf, err := s.ledger.once("reserve", in.Event.ID, "shelf 1")

@@ -207,8 +207,8 @@ func drawWorld(t *rapid.T) *world {
 	return w
 }
 
-func (w *world) services() []arvotest.Hosted {
-	return []arvotest.Hosted{
+func (w *world) services() []arvo.Hosted {
+	return []arvo.Hosted{
 		arvo.MustService(inventory.NewReserve(stock{w})), arvo.MustService(inventory.NewRelease(stock{w})),
 		arvo.MustService(payment.NewCharge(gateway{w})), arvo.MustService(payment.NewRefund(gateway{w})),
 		arvo.MustService(shipping.NewBook(carrier{w})),

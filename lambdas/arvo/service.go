@@ -53,7 +53,7 @@ type Output struct {
 //
 // An error that f returns, if it is or wraps a [Violation], goes to the host. Any other error is an answer: the one event
 // sys.<type>.error, whatever outputs came with it. It may have a method ErrorName() string to be told by.
-func Implement[T any](version string, f func(ctx context.Context, in Input[T]) ([]Output, error)) Option {
+func Implement[T any](version string, f func(ctx context.Context, in Input[T]) ([]Output, error)) ServiceOption {
 	return serviceOption(func(s *Service) error {
 		if _, ok := s.implementations[version]; ok {
 			return fmt.Errorf("version %s has two implementations", version)
@@ -87,7 +87,7 @@ func (o serviceOption) applyToService(s *Service) error { return o(s) }
 const inputFailed = "Input event payload validation failed"
 
 // NewService puts implementations behind a contract. Every version needs one.
-func NewService(c *Contract, options ...Option) (*Service, error) {
+func NewService(c *Contract, options ...ServiceOption) (*Service, error) {
 	if c == nil {
 		return nil, errors.New("arvo: service without a contract")
 	}

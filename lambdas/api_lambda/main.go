@@ -18,6 +18,13 @@
 // A request to a workflow (arvo.orc.fulfilment) is one like any other, and begins a process of its own: a client cannot
 // have its answer sent to a subject of its choice by naming a parent.
 //
+// Every hosted contract is public: who may call this API may ask every service directly, also for the refund of any
+// payment and the release of any reservation whose id is known, and ids are no secrets. That is on purpose, in a system to
+// look into. Authorization is of two kinds, and neither is made here: the stage's (ApiAuth in template.yaml) decides who
+// comes in at all; what somebody may do is for each service to decide, from the accesscontrol that a request carries to it,
+// which a client writes and nobody here vouches for. Who needs services that only other services can ask leaves their
+// contracts out of the list that this function is made with.
+//
 // A trace id that a client sends in traceparent is not adopted: it would let strangers write into traces. The trace is
 // the one that the REST API began; its id is in the subject (meta.trace) and in every answer.
 //

@@ -37,6 +37,10 @@
 // that run backwards (write 22-23,0-2 for 22-2), LW and L-3, names in lower case, and commas at the end of a field, though
 // EventBridge was seen to let those pass (github.com/aws/aws-sdk/issues/161).
 //
+// An expression whose fields are right and that fits no time, at all or any more, is accepted and never fires:
+// cron(0 12 31 2 ? *). The documentation asks no more of an expression than that its fields are, and one of its examples has
+// long been over (2002-2005).
+//
 // Source: "Cron expressions reference" and "Rate expressions reference" of the EventBridge user guide.
 package schedule
 

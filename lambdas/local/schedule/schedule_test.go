@@ -59,6 +59,7 @@ func TestWhenSchedulesFire(t *testing.T) {
 		{"years", "cron(0 0 1 1 ? 2028-2199/100)", "2026-11-01 00:00:00", []string{"2028-01-01 00:00:00", "2128-01-01 00:00:00"}},
 		{"years that are over", "cron(15 10 ? * 6L 2002-2005)", "2026-11-01 00:00:00", nil},
 		{"a day that never comes", "cron(0 0 30 2 ? *)", "2026-11-01 00:00:00", nil},
+		{"a day that this year does not have", "cron(0 12 31 2 ? 2026)", "2026-01-01 00:00:00", nil},
 		{"the last minute that a cron expression can name", "cron(59 23 31 12 ? 2199)", "2026-11-01 00:00:00", []string{"2199-12-31 23:59:00"}},
 		{"before the first year", "cron(0 0 1 1 ? *)", "1960-06-01 00:00:00", []string{"1970-01-01 00:00:00"}},
 	} {

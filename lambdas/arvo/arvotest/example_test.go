@@ -73,39 +73,36 @@ func newTranslator(dictionary func(word string) string) (*arvo.Service, error) {
 		}))
 }
 
-// begin is the event that starts the workflow.
-func begin(text string) (arvo.Event, error) {
+// publish puts the workflow and a service on a bus and has it run to its end with the event that begins one. It returns the
+// subject.
+func publish(bus *arvotest.Bus, memory arvo.Memory) (subject string, err error) {
+	workflow, err := newPublication(memory)
+	if err != nil {
+		return "", err
+	}
+	translator, err := newTranslator(func(string) string { return "good morning" })
+	if err != nil {
+		return "", err
+	}
+	bus.Handle(publication.Type(), workflow)
+	bus.Host(translator)
 	v, err := publication.Version("1.0.0")
 	if err != nil {
-		return arvo.Event{}, err
+		return "", err
 	}
-	return v.Init(arvo.Draft{Source: "api.thin.lambda", Data: map[string]any{"text": text, arvo.ParentSubject: nil}})
+	first, err := v.Init(arvo.Draft{Source: "api.thin.lambda", Data: map[string]any{"text": "guten Morgen", arvo.ParentSubject: nil}})
+	if err != nil {
+		return "", err
+	}
+	bus.Publish(first)
+	return first.Subject, bus.Run(context.Background())
 }
 
 // A workflow and a service on a bus that delivers all events twice, in any order, and kills the host in between. The client
 // gets one answer.
 func ExampleBus() {
 	bus := &arvotest.Bus{Seed: 1, Shuffle: true, Copies: 2, Kill: 0.3}
-	workflow, err := newPublication(arvotest.NewMemory())
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	translator, err := newTranslator(func(string) string { return "good morning" })
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	bus.Handle(publication.Type(), workflow)
-	bus.Host(translator)
-
-	first, err := begin("guten Morgen")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	bus.Publish(first)
-	if err := bus.Run(context.Background()); err != nil {
+	if _, err := publish(bus, arvotest.NewMemory()); err != nil {
 		fmt.Println(err)
 		return
 	}
@@ -122,30 +119,11 @@ func ExampleBus() {
 func ExampleBus_Timeouts() {
 	bus := &arvotest.Bus{Withhold: func(e arvo.Event) bool { return e.Type == "evt.text.translate.success" }}
 	memory := arvotest.NewMemory()
-	workflow, err := newPublication(memory)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	translator, err := newTranslator(func(string) string { return "good morning" })
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	bus.Handle(publication.Type(), workflow)
-	bus.Host(translator)
-
-	first, err := begin("guten Morgen")
-	if err != nil {
+	if _, err := publish(bus, memory); err != nil {
 		fmt.Println(err)
 		return
 	}
 	ctx := context.Background()
-	bus.Publish(first)
-	if err := bus.Run(ctx); err != nil {
-		fmt.Println(err)
-		return
-	}
 	late, err := bus.Timeouts(ctx, memory, time.Now().Add(2*time.Minute))
 	if err != nil {
 		fmt.Println(err)
@@ -174,29 +152,12 @@ func ExampleBus_Timeouts() {
 // here it is a dictionary, of which one edition was recorded and another is in use.
 func ExampleReplay() {
 	bus, memory := &arvotest.Bus{}, arvotest.NewMemory()
-	workflow, err := newPublication(memory)
+	subject, err := publish(bus, memory)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	translator, err := newTranslator(func(string) string { return "good morning" })
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	bus.Handle(publication.Type(), workflow)
-	bus.Host(translator)
-	first, err := begin("guten Morgen")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	bus.Publish(first)
-	if err := bus.Run(context.Background()); err != nil {
-		fmt.Println(err)
-		return
-	}
-	history, err := memory.History(context.Background(), first.Subject)
+	history, err := memory.History(context.Background(), subject)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -36,6 +36,7 @@
 package jsonschema
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"math"
@@ -477,6 +478,9 @@ func (r *run) number(n *node, i, depth int) (int, error) {
 	if err != nil {
 		return end, err
 	}
+	if n.anyNumber() && surelyFinite(r.text[i:end]) {
+		return end, nil
+	}
 	f, err := strconv.ParseFloat(string(r.text[i:end]), 64)
 	if err != nil {
 		r.fail("invalid_type", "Expected a finite number")
@@ -499,6 +503,16 @@ func (r *run) number(n *node, i, depth int) (int, error) {
 		r.fail("not_multiple_of", "must be a multiple of "+string(jsontext.AppendNumber(nil, m)))
 	}
 	return end, nil
+}
+
+// anyNumber reports whether nothing is asked of a number but that it is finite.
+func (n *node) anyNumber() bool {
+	return !n.integer && n.minimum == nil && n.maximum == nil && n.above == nil && n.below == nil && n.multipleOf == nil
+}
+
+// surelyFinite reports whether a number is a finite float64 by the look of it: the largest has 309 digits.
+func surelyFinite(literal []byte) bool {
+	return len(literal) <= 300 && bytes.IndexByte(literal, 'e') < 0 && bytes.IndexByte(literal, 'E') < 0
 }
 
 // isMultiple divides in decimal, where 0.3 is a multiple of 0.1. A number with an exponent so large that its decimal

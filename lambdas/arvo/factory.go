@@ -12,7 +12,7 @@ import (
 // The factories make the events of a contract out of drafts. They set type, dataschema and datacontenttype, clean the
 // data (see Schema.Clean) and leave the rest to New. A draft must say its source. Without a subject the event begins a
 // process of its own: the subject's initiator is the draft's source, its orchestrator the event's type, and a redirectto
-// goes into its meta.
+// goes into its meta. A source that begins a process is a reverse-DNS name of at least three segments, as all initiators are.
 
 // The beginnings of what the factories say about data that breaks the contract.
 const (
@@ -22,6 +22,10 @@ const (
 )
 
 // Accepts makes the event that the contract accepts. Data that breaks it is a *ValidationError.
+//
+// Without a Subject the event begins a process, and the draft's Source is its initiator, who gets the answer: a reverse-DNS
+// name of at least three segments, like api.thin.lambda. With a Subject, that of the process it belongs to, any Source will
+// do.
 func (v *Version) Accepts(d Draft) (Event, error) {
 	return v.make(acceptFailed, v.contract.spec.Type, v.accepts, d)
 }
@@ -100,6 +104,9 @@ func (v *Version) finish(eventType, dataSchema string, d Draft) (Event, error) {
 		}
 		var err error
 		if d.Subject, err = NewSubject(spec); err != nil {
+			if !isEventType(d.Source) {
+				err = fmt.Errorf("arvo: the draft of %s has no Subject, so it begins a process with its Source %q as initiator, which has to be a name like api.thin.lambda; or give it a Subject: %w", eventType, d.Source, err)
+			}
 			return Event{}, err
 		}
 	}
@@ -133,9 +140,18 @@ func failureOf(err error) *Failure {
 	return f
 }
 
-// Init makes the event that starts an orchestrator. With a ParentSubject in its data the new subject is made from that
-// one, and the completion goes to the draft's RedirectTo or else to the parent, its orchestrator. (In the original it goes
-// to the parent's initiator, past the parent that waits for it.)
+// Init makes the event that starts an orchestrator, with a subject of its own. Its data has to have a ParentSubject, which is
+// null for a workflow that a client starts. A wrapper adds it to the Go form of the rest:
+//
+//	v.Init(arvo.Draft{Source: "api.thin.lambda", Data: struct {
+//		Parent *string `json:"parentSubject$$"` // nil: null
+//		Order
+//	}{nil, order}})
+//
+// With the subject of a parent there the new subject is made from that one, and the completion goes to the draft's
+// RedirectTo or else to the parent, its orchestrator. (In the original it goes to the parent's initiator, past the parent
+// that waits for it.) A Subject in the draft is taken as it is, if it is one of this orchestrator: a workflow would ignore any
+// other.
 func (v *Version) Init(d Draft) (Event, error) {
 	if !v.contract.IsOrchestrator() {
 		return Event{}, v.notOrchestrator("Init")
@@ -152,6 +168,14 @@ func (v *Version) Init(d Draft) (Event, error) {
 	var parent string
 	if err := json.Unmarshal(content[ParentSubject], &parent); err != nil {
 		return Event{}, fmt.Errorf("arvo: init of %s: %s: %w", v.contract.spec.Type, ParentSubject, err)
+	}
+	if d.Subject != "" {
+		switch s, err := ParseSubject(d.Subject); {
+		case err != nil:
+			return Event{}, fmt.Errorf("arvo: init of %s: the Subject of the draft is none that begins a workflow; leave it empty for a new one: %w", v.contract.spec.Type, err)
+		case s.Orchestrator.Name != v.contract.spec.Type:
+			return Event{}, fmt.Errorf("arvo: init of %s: the Subject of the draft is of %s; leave it empty for a new one", v.contract.spec.Type, s.Orchestrator.Name)
+		}
 	}
 	if d.Subject == "" && parent != "" {
 		p, err := ParseSubject(parent)

@@ -47,8 +47,12 @@ func TestAcceptsBeginsAProcess(t *testing.T) {
 	if diff := cmp.Diff(want, parsed(t, e.Subject)); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := v.Accepts(arvo.Draft{Source: "test", Data: greet{Name: "A"}}); err == nil || !strings.Contains(err.Error(), "execution.initiator") {
+	_, err = v.Accepts(arvo.Draft{Source: "test", Data: greet{Name: "A"}})
+	if want := `the draft of com.user.greet has no Subject, so it begins a process with its Source "test" as initiator`; err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "execution.initiator") {
 		t.Errorf("a source that cannot initiate: %v", err)
+	}
+	if _, err = v.Accepts(arvo.Draft{Source: "api.thin.lambda", Domain: "A", Data: greet{Name: "A"}}); err == nil || strings.Contains(err.Error(), "Source") {
+		t.Errorf("a domain that is none: %v", err)
 	}
 	if e, err = v.Accepts(arvo.Draft{Source: "test", Subject: "my subject", Data: greet{Name: "A"}}); err != nil || e.Subject != "my%20subject" {
 		t.Errorf("a subject of one's own: %q, %v", e.Subject, err)
@@ -173,8 +177,18 @@ func TestInit(t *testing.T) {
 	if _, err := v.Init(arvo.Draft{Source: "a.b.c", Data: map[string]any{arvo.ParentSubject: "nope", "order": "o", "amount": 1}}); err == nil {
 		t.Error("a parent that is no subject is accepted")
 	}
-	e, err := v.Init(arvo.Draft{Source: "a.b.c", Subject: "mine", Data: map[string]any{arvo.ParentSubject: "nope", "order": "o", "amount": 1}})
-	if err != nil || e.Subject != "mine" {
-		t.Errorf("a subject of one's own: %q, %v", e.Subject, err)
+	mine, err := arvo.NewSubject(arvo.SubjectSpec{Orchestrator: "arvo.orc.order", Version: "1.0.0", Initiator: "a.b.c"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, subject, want string }{
+		{"of one's own", mine, ""},
+		{"that no workflow can have", "mine", "the Subject of the draft is none that begins a workflow; leave it empty for a new one: arvo: cannot parse subject: "},
+		{"of another workflow", parent, "the Subject of the draft is of arvo.orc.batch; leave it empty for a new one"},
+	} {
+		e, err := v.Init(arvo.Draft{Source: "a.b.c", Subject: c.subject, Data: map[string]any{arvo.ParentSubject: "nope", "order": "o", "amount": 1}})
+		if c.want == "" && (err != nil || e.Subject != c.subject) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("a subject %s: %q, %v", c.name, e.Subject, err)
+		}
 	}
 }

@@ -49,7 +49,9 @@ import (
 	"math"
 	"math/rand/v2"
 	"sort"
+	"strings"
 	"time"
+	"unicode"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
@@ -64,7 +66,7 @@ const (
 
 // A Stage is a piece of a profile: the rate moves linearly from From to To over Duration.
 type Stage struct {
-	Name     string  // unique within its schedule
+	Name     string  // unique within its schedule; 1 to 100 printable bytes
 	From, To float64 // arrivals per second; both zero for a pause
 	Duration time.Duration
 }
@@ -145,8 +147,8 @@ func atLeast(x float64) uint64 { return uint64(math.Ceil(x - max(1e-9, 1e-12*x))
 
 func (s Stage) check() error {
 	switch {
-	case s.Name == "":
-		return errors.New("it has no name")
+	case s.Name == "" || len(s.Name) > 100 || strings.ContainsFunc(s.Name, func(c rune) bool { return !unicode.IsPrint(c) }):
+		return fmt.Errorf("name %.200q: 1 to 100 printable bytes", s.Name)
 	case !(s.From >= 0 && s.From <= MaxRate) || !(s.To >= 0 && s.To <= MaxRate): // so written, NaN is refused
 		return fmt.Errorf("%q: a rate of %v to %v per second: it is 0 to %v", s.Name, s.From, s.To, float64(MaxRate))
 	case s.Duration <= 0 || s.Duration > MaxDuration:

@@ -92,7 +92,8 @@ func TestNewRefuses(t *testing.T) {
 		want   string
 	}{
 		{"no stages", nil, "no stages"},
-		{"a stage without a name", []schedule.Stage{schedule.Constant("", 1, 1)}, "stage 1: it has no name"},
+		{"a stage without a name", []schedule.Stage{schedule.Constant("", 1, 1)}, `stage 1: name "": 1 to 100 printable bytes`},
+		{"a name that would break a line", []schedule.Stage{schedule.Constant("a\nb", 1, 1)}, `name "a\nb"`},
 		{"two stages of one name", []schedule.Stage{schedule.Constant("a", 1, 1), schedule.Constant("a", 1, 1)}, `stage 2: there is another stage "a"`},
 		{"a negative rate", []schedule.Stage{schedule.Ramp("a", 1, -1, 1)}, `"a": a rate of 1 to -1`},
 		{"a rate that is no number", []schedule.Stage{schedule.Constant("a", math.NaN(), 1)}, "a rate of NaN"},

@@ -94,9 +94,6 @@ func (a *attempt) conclude(ctx context.Context, status Status, state json.RawMes
 		next.Awaited = a.awaiting()
 	}
 	record := &Record{Revision: next.Revision, Input: *a.in, Produced: a.events, At: a.r.now().UTC()}
-	if record.Produced == nil {
-		record.Produced = []Event{}
-	}
 	return next, record
 }
 

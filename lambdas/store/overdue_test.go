@@ -262,6 +262,22 @@ func TestTheIndexMayLagBehind(t *testing.T) {
 	}
 }
 
+// A busy client is one whose every single write collides with a transaction.
+type busy struct{ store.API }
+
+func (busy) UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+	return nil, &types.TransactionConflictException{Message: aws.String("Transaction is ongoing for the item")}
+}
+
+func TestAWorkflowWhoseStepIsBeingKeptIsNotPostponed(t *testing.T) {
+	workflows, client := openWorkflows(t)
+	now := time.Now()
+	begin(t, workflows, subject, now.Add(-time.Second))
+	if got := overdue(t, store.NewWorkflows(busy{client}, storetest.WorkflowTable, time.Now), now); len(got) != 1 { // and no error
+		t.Errorf("got %q", got)
+	}
+}
+
 // endless is a table on which more workflows are overdue than can ever be handled.
 type endless struct{ store.API }
 

@@ -410,6 +410,51 @@ func TestAStepFillsItsItemsToTheBrim(t *testing.T) {
 	}
 }
 
+// A list takes a byte for each of its elements: many small events fill an item before their texts do.
+func TestManySmallEventsFillAnItemToTheBrim(t *testing.T) {
+	t.Parallel()
+	workflows, _ := openWorkflows(t)
+	at := time.Now()
+	var produced []arvo.Event
+	for i := range 300 {
+		produced = append(produced, anEvent(t, fmt.Sprintf("small-%03d", i), chargeData))
+	}
+	step := func(name string, pad int) (arvo.Workflow, arvo.Record) {
+		w, r := aStep(t, 1, time.Time{})
+		r.At, r.Produced = at, slices.Clone(produced)
+		r.Input.Data = json.RawMessage(`{"pad":"` + strings.Repeat("x", pad) + `"}`)
+		r.Input.Subject = name
+		for i := range r.Produced {
+			r.Produced[i].Subject = name
+		}
+		return w, r
+	}
+	most := sort.Search(400<<10, func(pad int) bool {
+		var sent weighing
+		w, r := step("brim-0", pad)
+		err := store.NewWorkflows(&sent, storetest.WorkflowTable, time.Now).Commit(t.Context(), "brim-0", w, r)
+		return err != nil || sent.writes > 2
+	}) - 1
+	for i := range 2 {
+		name := fmt.Sprint("brim-", i)
+		w, r := step(name, most+i)
+		if err := workflows.Commit(t.Context(), name, w, r); err != nil {
+			t.Errorf("%d bytes more than fit one item: %v", i, err)
+		}
+	}
+}
+
+// A weighing client keeps nothing but the number of writes in a transaction.
+type weighing struct {
+	store.API
+	writes int
+}
+
+func (c *weighing) TransactWriteItems(_ context.Context, in *dynamodb.TransactWriteItemsInput, _ ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
+	c.writes = len(in.TransactItems)
+	return new(dynamodb.TransactWriteItemsOutput), nil
+}
+
 // Wherever the limit falls, what is not refused here is taken by DynamoDB: the marks of all inputs that were taken count. And
 // a workflow that goes on can still fail.
 func TestAStateFillsItsItemToTheBrim(t *testing.T) {

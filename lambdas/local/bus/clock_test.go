@@ -57,3 +57,33 @@ func TestATickGoesByTheTimeOfTheWall(t *testing.T) {
 		}
 	})
 }
+
+// What was due is not sent after Close, nor is what comes after it.
+func TestNoClockGoesOnAfterClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		target := &counter{}
+		s := New(Options{Region: "us-east-1", Account: "000000000000", Target: func(string) (Target, bool) { return target, true }})
+		create := func(name string) {
+			t.Helper()
+			err := s.CreateRule(Rule{Name: name, Schedule: "rate(1 minute)", Enabled: true, Targets: []TargetConfig{{ID: "q", ARN: "arn:aws:sqs:us-east-1:000000000000:q"}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		create("before")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if target.n != 1 {
+			t.Fatalf("%d ticks in a minute, want 1", target.n)
+		}
+		if err := s.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		create("after")
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if target.n != 1 {
+			t.Errorf("%d ticks after Close, want none", target.n-1)
+		}
+	})
+}

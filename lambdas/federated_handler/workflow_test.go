@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/trace"
 
 	"example.com/arvo/lambdas/arvo"
 	"example.com/arvo/lambdas/arvo/arvotest"
@@ -25,6 +26,7 @@ import (
 	"example.com/arvo/lambdas/services/fulfilment"
 	"example.com/arvo/lambdas/services/inventory"
 	"example.com/arvo/lambdas/store/storetest"
+	"example.com/arvo/telemetry"
 )
 
 // order is the request of a fulfilment as api_lambda puts it on the bus.
@@ -85,6 +87,16 @@ func lines(t testing.TB, evs []arvo.Event) string {
 // sameTrace reports whether an event is in the trace of all requests of these tests.
 func sameTrace(ev arvo.Event) bool {
 	return strings.HasPrefix(ev.Traceparent, traceparent[:36]) && strings.HasSuffix(ev.Traceparent, "-01")
+}
+
+// creation is the traceparent of an event that has been stamped, in the trace of all requests of these tests.
+func creation(t testing.TB, ev arvo.Event) string {
+	t.Helper()
+	id, err := trace.TraceIDFromHex(traceparent[3:35])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return traceparent[:36] + telemetry.CreationID(id, ev.ID).String() + "-01"
 }
 
 func TestAWorkflowIsHosted(t *testing.T) {
@@ -352,8 +364,11 @@ func TestATickMakesCallsTimeOut(t *testing.T) {
 		t.Fatalf("%d events\n%s", len(missing), d.log)
 	}
 	for i, ev := range missing {
-		if ev.Type != "sys."+calls[i].Type+".error" || ev.To != fulfilment.Contract.Type() || ev.ParentID != calls[i].ID || ev.Subject != init.Subject || !sameTrace(ev) || ev.Traceparent == traceparent || !strings.Contains(string(ev.Data), `"Timeout"`) {
+		if ev.Type != "sys."+calls[i].Type+".error" || ev.To != fulfilment.Contract.Type() || ev.ParentID != calls[i].ID || ev.Subject != init.Subject || !strings.Contains(string(ev.Data), `"Timeout"`) {
 			t.Errorf("%s", lines(t, missing[i:i+1]))
+		}
+		if want := creation(t, ev); ev.Traceparent != want || ev.Tracestate == "" {
+			t.Errorf("the timeout names the span %s as its sender, want %s", ev.Traceparent, want)
 		}
 	}
 	// They are delivered, twice, and the workflow undoes what may have been done; the answers that come late change nothing.

@@ -3,7 +3,7 @@
 //
 // # Promises
 //
-// Every [Value] that [ParseMap] or [ParseValue] returns is valid and canonical: numbers are checked against 38 digits
+// Every [Value] that [ParseMap] returns is valid and canonical: numbers are checked against 38 digits
 // and the range of magnitudes and written in plain decimal notation without superfluous zeros, sets have no duplicates
 // and are sorted, names in a [Map] are unique and sorted, and documents nest at most [MaxDepth] levels. So equal values
 // have equal representations, and JSON made from them is the same for the same item, however it was written.

@@ -23,16 +23,6 @@ func ParseMap(text string) (Map, error) {
 	return m, p.end()
 }
 
-// ParseValue reads one value from its JSON on the wire, like [ParseMap].
-func ParseValue(text string) (Value, error) {
-	p := parser{text: text}
-	v, err := p.value(1)
-	if err != nil {
-		return Value{}, err
-	}
-	return v, p.end()
-}
-
 // MustParse reads an item that [Map.AppendJSON] wrote, without checking it again. It panics if something else did.
 func MustParse(text string) Map {
 	p := parser{text: text, trusted: true}

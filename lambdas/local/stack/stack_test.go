@@ -161,9 +161,19 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// put publishes details of events on the bus, from outside.
+// put publishes details of events on the bus, from outside, in the trace of a publisher that reports none of its spans.
 func (s *system) put(details ...string) {
 	s.t.Helper()
+	s.publish("Root=1-65647c1a-2b3c4d5e6f708192a3b4c5d6;Parent=53995c3f42cd8ad8;Sampled=1", details...)
+}
+
+// publish is put with a trace header, which may be empty.
+func (s *system) publish(traceHeader string, details ...string) {
+	s.t.Helper()
+	var header *string
+	if traceHeader != "" {
+		header = &traceHeader
+	}
 	var entries []ebtypes.PutEventsRequestEntry
 	for _, d := range details {
 		var named struct{ Source, Type string }
@@ -172,7 +182,7 @@ func (s *system) put(details ...string) {
 		}
 		entries = append(entries, ebtypes.PutEventsRequestEntry{
 			EventBusName: aws.String(s.Output("BusName")), Source: aws.String(cmp.Or(named.Source, "test")), DetailType: aws.String(cmp.Or(named.Type, "test")), Detail: aws.String(d),
-			TraceHeader: aws.String("Root=1-65647c1a-2b3c4d5e6f708192a3b4c5d6;Parent=53995c3f42cd8ad8;Sampled=1"),
+			TraceHeader: header,
 		})
 	}
 	out, err := s.events.PutEvents(s.t.Context(), &eventbridge.PutEventsInput{Entries: entries})

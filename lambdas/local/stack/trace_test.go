@@ -1,0 +1,758 @@
+package stack_test
+
+import (
+	"bytes"
+	"cmp"
+	"compress/zlib"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/xray"
+
+	"example.com/arvo/lambdas/local/fault"
+	"example.com/arvo/lambdas/local/stack"
+	"example.com/arvo/telemetry/segment"
+	"example.com/arvo/telemetry/tracetree"
+)
+
+// Names of nodes that the template gives.
+const (
+	stageNode     = "arvo-api/live"
+	busNode       = "arvo-bus"
+	requestsNode  = "arvo-requests"
+	responsesNode = "arvo-responses"
+	apiNode       = "arvo-api_lambda"
+	handlerNode   = "arvo-federated_handler"
+)
+
+// A person asks X-Ray as the CLI does: through the API, with nothing but a subject.
+func (s *system) xray() *xray.Client {
+	return xray.New(xray.Options{
+		Region: stack.Region, BaseEndpoint: aws.String(s.AWSURL()), HTTPClient: s.http, Credentials: credentials.NewStaticCredentialsProvider("any", "any", ""),
+	})
+}
+
+// traceOf is the trace that a subject names, in its member meta.trace.
+func (s *system) traceOf(subject string) string {
+	s.t.Helper()
+	raw, err := base64.StdEncoding.DecodeString(subject)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	z, err := zlib.NewReader(bytes.NewReader(raw))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var content struct{ Meta struct{ Trace string } }
+	if err := json.NewDecoder(z).Decode(&content); err != nil {
+		s.t.Fatal(err)
+	}
+	return content.Meta.Trace
+}
+
+// documents are what X-Ray has of traces, by trace.
+func (s *system) documents(traces ...string) map[string][]segment.Document {
+	s.t.Helper()
+	docs := make(map[string][]segment.Document)
+	client := s.xray()
+	for some := range slices.Chunk(traces, 5) { // BatchGetTraces takes no more
+		pages := xray.NewBatchGetTracesPaginator(client, &xray.BatchGetTracesInput{TraceIds: some})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(s.t.Context())
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			for _, t := range page.Traces {
+				if aws.ToBool(t.LimitExceeded) {
+					s.t.Errorf("trace %s is too large for X-Ray", *t.Id)
+				}
+				for _, d := range t.Segments {
+					doc, err := segment.Decode([]byte(*d.Document))
+					if err != nil {
+						s.t.Fatalf("%v in %s", err, *d.Document)
+					}
+					docs[*t.Id] = append(docs[*t.Id], doc)
+				}
+			}
+		}
+	}
+	return docs
+}
+
+// annotated are the traces of a subject, found by its annotation.
+func (s *system) annotated(subject string) (traces []string) {
+	s.t.Helper()
+	now := time.Now()
+	pages := xray.NewGetTraceSummariesPaginator(s.xray(), &xray.GetTraceSummariesInput{
+		StartTime: aws.Time(now.Add(-5 * time.Hour)), EndTime: aws.Time(now.Add(time.Minute)), FilterExpression: aws.String(fmt.Sprintf(`annotation.subject = %q`, subject)),
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(s.t.Context())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for _, summary := range page.TraceSummaries {
+			traces = append(traces, *summary.Id)
+		}
+	}
+	return traces
+}
+
+// tree waits until a trace is whole and returns it. One that does not become whole is an error, told as it is.
+func (s *system) tree(trace string) *tracetree.Tree {
+	s.t.Helper()
+	trees := s.trees(trace)
+	return trees[trace]
+}
+
+// trees is tree for many traces.
+func (s *system) trees(traces ...string) map[string]*tracetree.Tree {
+	s.t.Helper()
+	trees := make(map[string]*tracetree.Tree)
+	problems := make(map[string][]tracetree.Problem)
+	open := slices.Clone(traces)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(20 * time.Second); len(open) > 0; {
+		docs := s.documents(open...)
+		open = slices.DeleteFunc(open, func(trace string) bool {
+			trees[trace] = tracetree.Build(docs[trace])
+			problems[trace] = trees[trace].Check(requestsNode, responsesNode)
+			return len(problems[trace]) == 0
+		})
+		select {
+		case <-tick.C:
+		case <-deadline:
+			for _, trace := range open[:min(len(open), 3)] {
+				s.t.Errorf("%s: %v\n%s", trace, problems[trace], trees[trace])
+			}
+			s.t.Errorf("%d of %d traces are not whole; the daemon says %+v", len(open), len(traces), s.Watch().Daemon)
+			return trees
+		}
+	}
+	return trees
+}
+
+// consumers are the segments of functions that handled an event from a queue.
+func consumers(t *tracetree.Tree) (list []*tracetree.Span) {
+	for _, h := range t.Hops() {
+		list = append(list, h.Consumers...)
+	}
+	return list
+}
+
+func annotation(s *tracetree.Span, key string) string {
+	v, ok := s.Annotation(key)
+	if !ok {
+		return ""
+	}
+	return v.String()
+}
+
+// handled are the outcomes of the deliveries of an event type, in time order.
+func handled(t *tracetree.Tree, eventType string) (outcomes []string) {
+	list := consumers(t)
+	slices.SortFunc(list, func(a, b *tracetree.Span) int { return cmp.Compare(a.Start, b.Start) })
+	for _, c := range list {
+		if annotation(c, "event_type") == eventType {
+			outcomes = append(outcomes, annotation(c, "outcome"))
+		}
+	}
+	return outcomes
+}
+
+// A mixture is what 1,000 subjects consist of: each kind of request, one after the other.
+var mixture = func() (kinds []struct{ typ, data string }) {
+	add := func(typ, data string) { kinds = append(kinds, struct{ typ, data string }{typ, data}) }
+	add("com.payment.charge", charge)
+	add("com.payment.charge", `{"order_id":"o-1","amount":1999,"currency":"EUR","method":"pm_declined"}`)
+	add("com.inventory.reserve", `{"order_id":"o","items":[{"sku":"a","quantity":1}]}`)
+	add("com.workload.simulate", `{"fanout":3}`)
+	add("com.workload.simulate", `{"fail":1}`)
+	add("com.workload.simulate", `{"sleep_ms":5}`)
+	for _, version := range versions {
+		for _, o := range orders {
+			add("arvo.orc.fulfilment", o.order.data("o-1")+in(version))
+		}
+	}
+	return kinds
+}()
+
+// mix has n requests of the mixture accepted and answered, and returns their subjects. Faults are met with insistence.
+func (s *system) mix(n, clients int) []string {
+	s.t.Helper()
+	reader := newHeadReader(s)
+	defer reader.stop()
+	subjects := make([]string, n)
+	turns := make(chan int)
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			for i := range turns {
+				kind := mixture[i%len(mixture)]
+				subjects[i] = s.insist(kind.typ, kind.data, fmt.Sprint("mix-", i)).subject
+				select {
+				case <-reader.completed(subjects[i]):
+				case <-s.t.Context().Done():
+				}
+			}
+		})
+	}
+	for i := range n {
+		turns <- i
+	}
+	close(turns)
+	answered := make(chan struct{})
+	go func() { defer close(answered); all.Wait() }()
+	select {
+	case <-answered:
+	case <-time.After(2 * time.Minute):
+		s.t.Fatalf("not within two minutes: all subjects are answered; %d dead letters", s.dead())
+	}
+	eventually(s.t, "nothing is on its way", func() bool { return s.Backlog() == 0 })
+	return subjects
+}
+
+// whole checks that each subject has exactly the one trace that it names, that this is whole, and that no document was
+// lost on the way. It returns the traces.
+func (s *system) whole(subjects []string) map[string]*tracetree.Tree {
+	s.t.Helper()
+	var traces []string
+	for _, subject := range subjects {
+		traces = append(traces, s.traceOf(subject))
+	}
+	trees := s.trees(traces...)
+	for i, subject := range subjects {
+		if found := s.annotated(subject); !slices.Equal(found, traces[i:i+1]) {
+			s.t.Errorf("the subject of trace %s has the traces %v", traces[i], found)
+		}
+		if t := trees[traces[i]]; len(t.Roots) != 1 || t.Roots[0].Name != stageNode {
+			s.t.Errorf("the trace does not begin at the API:\n%s", t)
+		}
+	}
+	if d := s.Watch().Daemon; d.Lost() != 0 || d.Rejected != 0 {
+		s.t.Errorf("%+v", d)
+	}
+	return trees
+}
+
+// limits let a load through.
+var limits = map[string]string{"ThrottleRate": "10000", "ThrottleBurst": "10000", "RequestsBatchSize": "10", "ResponsesBatchSize": "10"}
+
+// Promise 6: each subject has one trace, and what the trace map counts is what happened.
+func TestTheTraceMapCountsWhatHappened(t *testing.T) {
+	t.Parallel()
+	s := start(t, stack.Config{Parameters: limits})
+	subjects := s.mix(4*len(mixture), 8)
+	trees := s.whole(subjects)
+
+	var graph tracetree.Graph
+	events, executions := map[string]int{}, map[string]int{} // deliveries by type; by service
+	for _, tree := range trees {
+		graph.Add(tree)
+		for _, c := range consumers(tree) {
+			eventType := annotation(c, "event_type")
+			events[eventType]++
+			if c.Name != handlerNode {
+				continue
+			}
+			service := eventType
+			if !strings.HasPrefix(service, "com.") { // the workflow takes the others
+				service = "arvo.orc.fulfilment"
+			}
+			executions[service]++
+		}
+	}
+	nodes := map[tracetree.Node]int{}
+	for _, n := range graph.Nodes() {
+		nodes[n.Node] = n.Total
+	}
+	n := len(subjects)
+	requests, responses := s.Received("RequestsQueueUrl"), s.Received("ResponsesQueueUrl")
+	want := map[tracetree.Node]int{
+		tracetree.Client: n,
+		{Name: stageNode, Type: segment.OriginStage}:      n,
+		{Name: apiNode, Type: segment.OriginLambda}:       n,
+		{Name: apiNode, Type: segment.OriginFunction}:     n + responses, // AWS's of the request, and ours of each answer
+		{Name: handlerNode, Type: segment.OriginFunction}: requests,
+		{Name: busNode, Type: segment.OriginEvents}:       requests + responses,
+		{Name: requestsNode, Type: segment.OriginQueue}:   requests,
+		{Name: responsesNode, Type: segment.OriginQueue}:  responses,
+	}
+	for service, n := range executions {
+		want[tracetree.Node{Name: service, Type: tracetree.TypeRemote}] = n
+	}
+	// A request with its key: a transaction, and the key's landing. An answer: itself, and the head.
+	want[tracetree.Node{Name: s.Output("ResponseTable"), Type: segment.OriginTable}] = 2*n + 2*responses
+	// An effect is one write; an undoing reads before what it undoes.
+	want[tracetree.Node{Name: s.Output("EffectTable"), Type: segment.OriginTable}] = requests - executions["arvo.orc.fulfilment"] - executions["com.workload.simulate"] +
+		executions["com.payment.refund"] + executions["com.inventory.release"]
+	// A step of a workflow reads and writes, and does both again when two answers race.
+	workflows := tracetree.Node{Name: s.Output("WorkflowTable"), Type: segment.OriginTable}
+	if steps := executions["arvo.orc.fulfilment"]; nodes[workflows] < 2*steps {
+		t.Errorf("%d calls of %s in %d steps", nodes[workflows], workflows.Name, steps)
+	}
+	want[workflows] = nodes[workflows]
+	if !maps.Equal(nodes, want) {
+		for node := range nodes {
+			if _, ok := want[node]; !ok {
+				t.Errorf("%v: %d requests, and nobody expected it", node, nodes[node])
+			}
+		}
+		for node, n := range want {
+			if nodes[node] != n {
+				t.Errorf("%v: %d requests, want %d", node, nodes[node], n)
+			}
+		}
+	}
+	for node, stats := range statsOf(graph.Nodes()) {
+		if node.Type == segment.OriginTable && stats.Fault+stats.Error > 0 {
+			t.Errorf("%v: %+v: a condition that does not hold is no failure", node, stats)
+		}
+	}
+
+	// The API counts the same. Traces of invocations, which are none of the subjects', have no such nodes.
+	out, err := s.xray().GetServiceGraph(t.Context(), &xray.GetServiceGraphInput{StartTime: aws.Time(time.Now().Add(-time.Hour)), EndTime: aws.Time(time.Now())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, service := range out.Services {
+		node := tracetree.Node{Name: *service.Name, Type: *service.Type}
+		switch node.Type {
+		case segment.OriginEvents, segment.OriginQueue, segment.OriginTable, tracetree.TypeRemote, segment.OriginStage:
+			if got := int(*service.SummaryStatistics.TotalCount); got != want[node] {
+				t.Errorf("GetServiceGraph: %v has %d requests, want %d", node, got, want[node])
+			}
+		}
+	}
+}
+
+func statsOf(nodes []tracetree.NodeStats) map[tracetree.Node]tracetree.Stats {
+	m := map[tracetree.Node]tracetree.Stats{}
+	for _, n := range nodes {
+		m[n.Node] = n.Stats
+	}
+	return m
+}
+
+// Promise 6 under faults: duplicates, refused entries, throttled and killed invocations break no trace.
+func TestTracesAreWholeUnderFaults(t *testing.T) {
+	t.Parallel()
+	s := start(t, stack.Config{Parameters: limits, Faults: faults, Seed: 5})
+	s.set("RequestsQueueUrl", "VisibilityTimeout", "3")
+	s.set("ResponsesQueueUrl", "VisibilityTimeout", "3")
+	n := 100
+	if testing.Short() {
+		n = len(mixture)
+	}
+	trees := s.whole(s.mix(n, 16))
+	deliveries := 0
+	for _, tree := range trees {
+		deliveries += len(consumers(tree))
+	}
+	// A killed process takes the segments of what it was about along; the redelivery tells of the same hops again.
+	if received := s.Received("RequestsQueueUrl") + s.Received("ResponsesQueueUrl"); deliveries > received {
+		t.Errorf("%d deliveries are traced, and the queues have made %d", deliveries, received)
+	}
+}
+
+// foreign is a process outside of the system that reports the span of an event, and sends the event with its traceparent.
+type foreign struct {
+	trace segment.TraceID
+	span  segment.ID
+}
+
+func (s *system) foreign(n byte) (f foreign) {
+	s.t.Helper()
+	f = foreign{segment.TraceID{0x6a, 0, 0, 0, 15: n}, segment.ID{0xf0, 7: n}}
+	now := segment.At(time.Now())
+	d := segment.Document{TraceID: f.trace, ID: f.span, Name: "somebody", Start: now, End: now}
+	out, err := s.xray().PutTraceSegments(s.t.Context(), &xray.PutTraceSegmentsInput{TraceSegmentDocuments: []string{string(d.AppendJSON(nil))}})
+	if err != nil || len(out.UnprocessedTraceSegments) > 0 {
+		s.t.Fatal(out, err)
+	}
+	return f
+}
+
+func (f foreign) stamp(event string, sampled bool) string {
+	flags := "00"
+	if sampled {
+		flags = "01"
+	}
+	return strings.TrimSuffix(event, "}") + fmt.Sprintf(`,"traceparent":"00-%s-%s-%s"}`, f.trace.W3C(), f.span, flags)
+}
+
+func (s *system) lambda() *lambda.Client {
+	return lambda.New(lambda.Options{
+		Region: stack.Region, BaseEndpoint: aws.String(s.AWSURL()), HTTPClient: s.http, Credentials: credentials.NewStaticCredentialsProvider("any", "any", ""),
+	})
+}
+
+// A client's own trace is recorded, so that it can be found, and never adopted: it would let strangers write into traces.
+func TestAClientsTraceIsRecordedAndNotAdopted(t *testing.T) {
+	t.Parallel()
+	s := start(t, stack.Config{})
+	for _, c := range []struct {
+		name     string
+		headers  []string
+		recorded string
+	}{
+		{"one of its own", []string{"traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate", "vendor=1"}, "0af7651916cd43dd8448eb211c80319c"},
+		{"one that is not sampled", []string{"traceparent", "00-0bf7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"}, "0bf7651916cd43dd8448eb211c80319c"},
+		{"rubbish", []string{"traceparent", `";drop table <script>`, "tracestate", strings.Repeat("x=y,", 1000)}, ""},
+		{"all zeros", []string{"traceparent", "00-00000000000000000000000000000000-0000000000000000-01"}, ""},
+		{"rubbish in the header of X-Ray", []string{"X-Amzn-Trace-Id", "Root=1-zzz;Parent=;Sampled=maybe;;=;" + strings.Repeat("a", 2000)}, ""},
+		{"none", nil, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			subject := s.post("com.payment.charge", charge, c.headers...)
+			v, _ := s.get(subject, 10)
+			if v.Status != "completed" || v.TraceID != s.traceOf(subject) || c.recorded != "" && strings.ReplaceAll(v.TraceID[2:], "-", "") == c.recorded {
+				t.Fatalf("%+v", v)
+			}
+			tree := s.tree(v.TraceID)
+			var request *tracetree.Span
+			for _, span := range tree.Spans {
+				if span.Name == "POST /events" {
+					request = span
+				}
+			}
+			if request == nil {
+				t.Fatalf("the request is not there:\n%s", tree)
+			}
+			if got := annotation(request, "client_trace_id"); got != c.recorded {
+				t.Errorf("client_trace_id is %q, want %q", got, c.recorded)
+			}
+			if linked := len(request.Links) == 1 && request.Links[0].TraceID.W3C() == c.recorded; linked != (c.recorded != "") {
+				t.Errorf("the links are %v", request.Links)
+			}
+			if c.recorded != "" {
+				if docs := s.documents("1-" + c.recorded[:8] + "-" + c.recorded[8:]); len(docs) != 0 {
+					t.Errorf("there are documents in the client's trace: %v", docs)
+				}
+			}
+		})
+	}
+}
+
+// Who sends the decision along has it obeyed, as API Gateway does it; without one, the template's rate decides.
+func TestTheTemplatesRateDecidesAboutSampling(t *testing.T) {
+	t.Parallel()
+	t.Run("none", func(t *testing.T) {
+		var mu sync.Mutex
+		var lines []string
+		s := start(t, stack.Config{Parameters: map[string]string{"TraceSampleRate": "0", "QueueFunctionTracing": "PassThrough"}, LogLine: func(_, line string) {
+			mu.Lock()
+			defer mu.Unlock()
+			lines = append(lines, line)
+		}})
+		subjects := []string{s.post("com.payment.charge", charge), s.begin("2.0.0", good), s.post("com.workload.simulate", `{"fail":1}`)}
+		poison := s.foreign(1)
+		s.put(poison.stamp(event("poison", "p", "com.workload.simulate", "com.workload.simulate", `{"sleep_ms":"soon"}`), false))
+		for _, subject := range subjects {
+			if v, _ := s.get(subject, 10); v.Status == "pending" || v.TraceID != s.traceOf(subject) {
+				t.Errorf("%+v", v)
+			}
+		}
+		eventually(t, "the poison is told of", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, "message failed") })
+		})
+		var traces []string
+		for _, subject := range subjects {
+			traces = append(traces, s.traceOf(subject))
+		}
+		if docs := s.documents(traces...); len(docs) != 0 {
+			t.Errorf("documents although nothing is sampled: %v", docs)
+		}
+		traces = append(traces, poison.trace.String())
+		if docs := s.documents(poison.trace.String())[poison.trace.String()]; len(docs) != 1 { // the stranger's
+			t.Errorf("documents in a trace that is not sampled: %v", docs)
+		}
+		// The log tells the trace all the same.
+		mu.Lock()
+		written := slices.Clone(lines)
+		mu.Unlock()
+		for i, trace := range traces {
+			if !slices.ContainsFunc(written, func(l string) bool { return strings.Contains(l, `"xray_trace_id":"`+trace+`"`) }) {
+				t.Errorf("no line tells of trace %d, %s", i, trace)
+			}
+		}
+		forced := s.post("com.payment.charge", charge, "X-Amzn-Trace-Id", "Root=1-65647c1a-2b3c4d5e6f708192a3b4c5d6;Sampled=1")
+		s.tree(s.traceOf(forced))
+	})
+	t.Run("a part", func(t *testing.T) {
+		s := start(t, stack.Config{Parameters: map[string]string{"TraceSampleRate": "0.3", "ThrottleRate": "10000", "ThrottleBurst": "10000"}})
+		const n = 300
+		for range n {
+			if status, _, _ := s.call("GET", "/contracts", ""); status != http.StatusOK {
+				t.Fatal(status)
+			}
+		}
+		if got := s.Watch().Traces.Traces; got < n*2/10 || got > n*4/10 { // four deviations
+			t.Errorf("%d of %d requests are traced, 30 %% are due", got, n)
+		}
+	})
+}
+
+// A request that was kept and not published is published by its repetition, in another invocation: into the first's trace.
+func TestARepeatedRequestGoesOnInTheTraceOfTheFirst(t *testing.T) {
+	t.Parallel()
+	s := start(t, stack.Config{Faults: fault.Rates{PutEvents: 0.9}, Seed: 2})
+	for i := range 10 {
+		key := fmt.Sprint("again-", i)
+		body := `{"type":"com.payment.charge","data":` + charge + `}`
+		if status, _, _ := s.call("POST", "/events", body, "Idempotency-Key", key); status != http.StatusServiceUnavailable {
+			continue // it got through
+		}
+		a := s.insist("com.payment.charge", charge, key)
+		eventually(t, "it is answered", func() bool { v, _ := s.read(a.subject); return v.Status == "completed" })
+		tree := s.whole([]string{a.subject})[s.traceOf(a.subject)]
+		creations := 0
+		for _, span := range tree.Spans {
+			if span.IsCreation() && span.Parent.Name != "com.payment.charge" && span.Depth() <= 6 {
+				creations++
+			}
+		}
+		if stage := tree.Roots[0]; stage.HTTP.Response.Status != http.StatusServiceUnavailable || creations == 0 {
+			t.Errorf("the trace is not the first request's:\n%s", tree)
+		}
+		return
+	}
+	t.Error("the bus took every request at the first attempt")
+}
+
+// An event that somebody puts on the bus belongs to the trace that it or its entry names, and else to that of the
+// invocation which takes it.
+func TestEventsFromOutside(t *testing.T) {
+	t.Parallel()
+	s := start(t, stack.Config{})
+	t.Run("with a traceparent", func(t *testing.T) {
+		f := s.foreign(1)
+		s.publish("", f.stamp(event("1", "outside-1", "com.payment.charge", "com.payment.charge", charge), true))
+		if v, _ := s.get("outside-1", 10); v.Status != "completed" || v.TraceID != f.trace.String() {
+			t.Errorf("%+v", v)
+		}
+		tree := s.tree(f.trace.String())
+		if got := handled(tree, "com.payment.charge"); len(tree.Roots) != 1 || tree.Roots[0].Name != "somebody" || !slices.Equal(got, []string{"ok"}) {
+			t.Errorf("%v\n%s", got, tree)
+		}
+	})
+	t.Run("with a trace header", func(t *testing.T) {
+		s.put(event("2", "outside-2", "com.payment.charge", "com.payment.charge", charge)) // its span is nobody's
+		s.get("outside-2", 10)
+		var tree *tracetree.Tree
+		eventually(t, "both messages are traced", func() bool {
+			tree = tracetree.Build(s.documents("1-65647c1a-2b3c4d5e6f708192a3b4c5d6")["1-65647c1a-2b3c4d5e6f708192a3b4c5d6"])
+			return len(handled(tree, "evt.payment.charge.success")) == 1
+		})
+		if p := tree.Check(); len(p) != 1 || p[0].Kind != tracetree.DanglingParent || p[0].Span.ParentID.String() != "53995c3f42cd8ad8" {
+			t.Errorf("%v\n%s", p, tree)
+		}
+	})
+	t.Run("with rubbish", func(t *testing.T) {
+		for i, traceparent := range []string{"", "rubbish", "00-00000000000000000000000000000000-0000000000000000-01", strings.Repeat("0", 5000)} {
+			var subject string
+			var found []string
+			// Lambda samples the first invocation of each second, and some of the others.
+			eventually(t, "an invocation is sampled", func() bool {
+				subject = fmt.Sprint("rubbish-", i, "-", time.Now().UnixNano())
+				ev := event(subject, subject, "com.payment.charge", "com.payment.charge", charge)
+				if traceparent != "" {
+					ev = strings.TrimSuffix(ev, "}") + fmt.Sprintf(`,"traceparent":%q}`, traceparent)
+				}
+				s.publish("", ev)
+				if v, _ := s.get(subject, 10); v.Status != "completed" {
+					t.Fatalf("%q: %+v", traceparent, v)
+				}
+				found = s.annotated(subject)
+				return len(found) > 0
+			})
+			tree := s.tree(found[0])
+			if len(found) != 1 || tree.Roots[0].Name != handlerNode || tree.Roots[0].Origin != segment.OriginLambda || len(handled(tree, "evt.payment.charge.success")) != 1 {
+				t.Errorf("%q: %v\n%s", traceparent, found, tree)
+			}
+		}
+	})
+}
+
+// One poisonous message of ten fails in its own trace, and nowhere else.
+func TestAPoisonousMessageIsSeenInItsOwnTraceOnly(t *testing.T) {
+	t.Parallel()
+	s := start(t, stack.Config{Parameters: map[string]string{"RequestsBatchSize": "10"}})
+	s.receiveOnce("RequestsQueueUrl", "RequestsDlqUrl")
+	s.enable("arvo-federated_handler", false)
+	var senders []foreign
+	for i := range 10 {
+		f := s.foreign(byte(i + 1))
+		senders = append(senders, f)
+		data := "{}"
+		if i == 4 {
+			data = `{"sleep_ms":"soon"}`
+		}
+		s.publish("", f.stamp(event(fmt.Sprint("e-", i), fmt.Sprint("ten-", i), "com.workload.simulate", "com.workload.simulate", data), true))
+	}
+	eventually(t, "ten wait", func() bool { return s.depth("RequestsQueueUrl") == 10 })
+	before := s.Invocations(handlerNode)
+	s.enable("arvo-federated_handler", true)
+	invocations := map[segment.TraceID]bool{}
+	for i, f := range senders {
+		tree := s.tree(f.trace.String())
+		want, fault := "ok", false
+		if i == 4 {
+			want, fault = "failed", true
+		} else {
+			eventually(t, "the answer is traced", func() bool {
+				tree = s.tree(f.trace.String())
+				return len(handled(tree, "evt.workload.simulate.success")) == 1
+			})
+		}
+		if got := handled(tree, "com.workload.simulate"); !slices.Equal(got, []string{want}) {
+			t.Errorf("message %d: %v", i, got)
+		}
+		for _, span := range tree.Spans {
+			if (span.Fault || span.Error) != fault && (fault == false || span.Name == handlerNode) {
+				t.Errorf("message %d: %s says error %v, fault %v:\n%s", i, span.Name, span.Error, span.Fault, tree)
+			}
+			if span.Name == handlerNode {
+				for _, l := range span.Links {
+					invocations[l.TraceID] = true
+				}
+			}
+		}
+	}
+	if n := s.Invocations(handlerNode) - before; n != 1 || len(invocations) > 1 {
+		t.Errorf("%d invocations, %d traces of them: one batch was to be", n, len(invocations))
+	}
+}
+
+// A handler that runs out of time is told of as failed, with its service, and its trace is whole. Who does not heed the
+// end of its context is told of as in progress: see the tests of package telemetry.
+func TestAnInvocationThatRunsOutOfTime(t *testing.T) {
+	t.Parallel()
+	s := start(t, stack.Config{})
+	s.receiveOnce("RequestsQueueUrl", "RequestsDlqUrl")
+	s.set("RequestsQueueUrl", "VisibilityTimeout", "3")
+	_, err := s.lambda().UpdateFunctionConfiguration(t.Context(), &lambda.UpdateFunctionConfigurationInput{
+		FunctionName: aws.String(handlerNode), Timeout: aws.Int32(2), // of which the last second is for the answer
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	trace := s.traceOf(s.post("com.workload.simulate", `{"sleep_ms":12000}`))
+	eventually(t, "the message is given up", func() bool { return s.depth("RequestsDlqUrl") == 1 })
+	tree := s.tree(trace)
+	list := consumers(tree)
+	if len(list) != 1 || !list[0].Fault || annotation(list[0], "outcome") != "failed" || list[0].Cause == nil || list[0].End.Sub(list[0].Start) < time.Second/2 {
+		t.Fatalf("%+v\n%s", list, tree)
+	}
+	if !slices.ContainsFunc(list[0].Children, func(s *tracetree.Span) bool { return s.Name == "com.workload.simulate" && s.Fault }) {
+		t.Errorf("it is not told where the time went:\n%s", tree)
+	}
+}
+
+// A service that never answers is answered for, in the trace of the call: the timeout follows the call's creation.
+func TestATimeoutGoesOnInTheTraceOfTheCall(t *testing.T) {
+	t.Parallel()
+	s := start(t, stack.Config{Parameters: map[string]string{"OwnLambda": "com.payment.charge"}})
+	s.enable("arvo-own_handler", false)
+	subject := s.begin("1.0.0", good)
+	s.awaits(subject, "com.payment.charge")
+	s.anHourLater(subject)
+	if v, _ := s.get(subject, 10); v.Status != "completed" {
+		t.Fatalf("%+v", v)
+	}
+	s.enable("arvo-own_handler", true) // and the call is received in the end
+	eventually(t, "nothing is on its way", func() bool { return s.Backlog() == 0 })
+	tree := s.whole([]string{subject})[s.traceOf(subject)]
+	if got := handled(tree, "sys.com.payment.charge.error"); !slices.Equal(got, []string{"ok"}) {
+		t.Errorf("the timeout was handled %v:\n%s", got, tree)
+	}
+	followed := false
+	for _, h := range tree.Hops() {
+		if len(h.Consumers) == 1 && annotation(h.Consumers[0], "event_type") == "sys.com.payment.charge.error" {
+			followed = h.Creation.Parent.IsCreation() && slices.ContainsFunc(h.Creation.Parent.Children, (*tracetree.Span).IsBus)
+		}
+	}
+	if !followed {
+		t.Errorf("the timeout does not hang on the call:\n%s", tree)
+	}
+
+	// The tick itself is nobody's: it belongs to the invocation that takes it.
+	targets, err := s.events.ListTargetsByRule(t.Context(), &eventbridge.ListTargetsByRuleInput{Rule: aws.String("arvo-tick")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var trace string
+	eventually(t, "a tick is sampled", func() bool {
+		_, err := s.queues.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(s.Output("RequestsQueueUrl")), MessageBody: targets.Targets[0].Input})
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it is taken", func() bool { return s.Backlog() == 0 })
+		now := time.Now()
+		out, err := s.xray().GetTraceSummaries(t.Context(), &xray.GetTraceSummariesInput{
+			StartTime: aws.Time(now.Add(-time.Hour)), EndTime: aws.Time(now.Add(time.Minute)), FilterExpression: aws.String(`annotation.event_type = "arvo.clock.tick"`),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(out.TraceSummaries) > 0 {
+			trace = *out.TraceSummaries[0].Id
+		}
+		return trace != ""
+	})
+	if tree := s.tree(trace); tree.Roots[0].Name != handlerNode {
+		t.Errorf("%s", tree)
+	}
+}
+
+// Where X-Ray should not like segments that a stranger sends of a bus, they are left out, and the trace is whole without.
+func TestWithoutSegmentsOfHops(t *testing.T) {
+	t.Parallel()
+	s := start(t, stack.Config{Parameters: map[string]string{"QueueFunctionTracing": "PassThrough"}})
+	for _, function := range []string{apiNode, handlerNode} {
+		now, err := s.lambda().GetFunctionConfiguration(t.Context(), &lambda.GetFunctionConfigurationInput{FunctionName: &function})
+		if err != nil {
+			t.Fatal(err)
+		}
+		env := now.Environment
+		env.Variables["ARVO_TRACE_HOPS"] = "off"
+		if _, err := s.lambda().UpdateFunctionConfiguration(t.Context(), &lambda.UpdateFunctionConfigurationInput{FunctionName: &function, Environment: &lambdatypes.Environment{Variables: env.Variables}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	subject := s.begin("1.0.0", good)
+	if v, _ := s.get(subject, 10); v.Status != "completed" {
+		t.Fatalf("%+v", v)
+	}
+	tree := s.whole([]string{subject})[s.traceOf(subject)]
+	for _, span := range tree.Spans {
+		if span.IsBus() || span.IsQueue() {
+			t.Errorf("there is a hop, %s", span.Name)
+		}
+	}
+	for _, c := range consumers(tree) {
+		if c.Name == handlerNode && len(c.Links) != 0 {
+			t.Errorf("a link to an invocation that is not traced: %v", c.Links)
+		}
+	}
+	if n := len(handled(tree, "arvo.orc.fulfilment.done")); n != 1 {
+		t.Errorf("the answer is handled %d times:\n%s", n, tree)
+	}
+}

@@ -9,8 +9,6 @@
 // The fields of a type are looked up once, which also makes it two to three times as fast. A type that unmarshals itself
 // does so; what lies inside an interface is encoding/json's.
 //
-// A Decoder walks a text by itself. Who walks it anyway, package jsonschema does, fills a [Place] on the way instead.
-//
 // No message of an error holds data, but for the names of members: see [TypeError].
 package jsonbind
 
@@ -31,16 +29,7 @@ import (
 
 // A Decoder reads values of one type. It is safe for concurrent use.
 type Decoder struct {
-	shape *shape
-}
-
-// A shape is what is known of a type.
-type shape struct {
-	read   reader
-	text   bool         // a string, and no type that unmarshals itself
-	object bool         // a struct, likewise
-	fields []boundField // of a struct
-	item   *shape       // of a slice; nil for bytes
+	read reader
 }
 
 // reader reads the value at text[i:] into v, which is settable, and returns the position behind it.
@@ -48,92 +37,22 @@ type reader func(text []byte, i int, v reflect.Value) (int, error)
 
 // NewDecoder prepares for values of type t. The error names the field that cannot be read.
 func NewDecoder(t reflect.Type) (*Decoder, error) {
-	c := compiler{shapes: make(map[reflect.Type]*shape)}
-	s, err := c.shape(t, t.String())
+	c := compiler{readers: make(map[reflect.Type]*reader)}
+	r, err := c.reader(t, t.String())
 	if err != nil {
 		return nil, err
 	}
-	return &Decoder{s}, nil
+	return &Decoder{r}, nil
 }
 
 // Decode reads text, one JSON value, into what the pointer into points to.
 func (d *Decoder) Decode(text []byte, into any) error {
-	place := d.Place(into)
-	end, err := place.Read(text, jsontext.Space(text, 0))
+	end, err := d.read(text, jsontext.Space(text, 0), reflect.ValueOf(into).Elem())
 	if err != nil {
 		return err
 	}
 	return jsontext.End(text, end)
 }
-
-// A Place is where a value goes: it waits for the text to fill it with, as a whole or, if it takes parts, part by part.
-type Place struct {
-	shape *shape
-	v     reflect.Value // settable
-}
-
-// Place is what the pointer into points to.
-func (d *Decoder) Place(into any) Place { return Place{d.shape, reflect.ValueOf(into).Elem()} }
-
-// Read fills the place with the value at text[i:] and returns the position behind it.
-func (p *Place) Read(text []byte, i int) (int, error) { return p.shape.read(text, i, p.v) }
-
-// ReadString is Read for text[i:end], a string literal that jsontext.StringEnd has accepted and found escaped or not.
-func (p *Place) ReadString(text []byte, i, end int, escaped bool) error {
-	if p.shape.text {
-		return setString(text[i:end], escaped, p.v)
-	}
-	_, err := p.shape.read(text, i, p.v)
-	return err
-}
-
-// TakesParts reports whether a value of the kind can go into the place part by part: with Members or with Item.
-func (p *Place) TakesParts(kind jsontext.Kind) bool {
-	return kind == jsontext.Object && p.shape.object || kind == jsontext.Array && p.shape.item != nil
-}
-
-// Members are the places for the members of an object. They are the fields of a struct.
-type Members struct {
-	place Place
-	seen  bitset
-	next  int // members mostly come in the order of the fields
-}
-
-// Members begins to fill a place that takes an object in parts.
-func (p *Place) Members() Members { return Members{place: *p} }
-
-// Find is the place for the member called key. ok is false when there is none. That there was such a member before is an
-// error.
-func (m *Members) Find(key []byte) (p Place, ok bool, err error) {
-	fields, n := m.place.shape.fields, m.next
-	if n >= len(fields) || fields[n].name != string(key) {
-		n = slices.IndexFunc(fields, func(f boundField) bool { return f.name == string(key) })
-	}
-	if n < 0 {
-		return Place{}, false, nil
-	}
-	f := &fields[n]
-	if !m.seen.add(n) {
-		return Place{}, false, Within([]string{f.name}, errors.New("appears twice"))
-	}
-	m.next = n + 1
-	return Place{f.shape, fieldOf(m.place.v, f.index)}, true, nil
-}
-
-// Item is the place for an element, in a place that takes an array in parts. The elements come in order, from 0 on.
-func (p *Place) Item(index int) Place {
-	if index == 0 {
-		p.v.SetZero()
-	}
-	if index == p.v.Cap() {
-		p.v.Grow(4)
-	}
-	p.v.SetLen(index + 1)
-	return Place{p.shape.item, p.v.Index(index)}
-}
-
-// NoItems fills a place that takes an array in parts with one that has none. It is empty, not nil.
-func (p *Place) NoItems() { p.v.Set(reflect.MakeSlice(p.v.Type(), 0, 0)) }
 
 // A Field is a struct field as JSON knows it.
 type Field struct {
@@ -201,23 +120,23 @@ var (
 	textUnmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
-// A compiler keeps the shape of each type, so that a type may hold itself.
+// A compiler keeps the reader of each type, so that a type may hold itself.
 type compiler struct {
-	shapes map[reflect.Type]*shape
+	readers map[reflect.Type]*reader
 }
 
-func (c *compiler) shape(t reflect.Type, at string) (*shape, error) {
-	if s, ok := c.shapes[t]; ok {
-		return s, nil
+func (c *compiler) reader(t reflect.Type, at string) (reader, error) {
+	if r, ok := c.readers[t]; ok {
+		return func(text []byte, i int, v reflect.Value) (int, error) { return (*r)(text, i, v) }, nil
 	}
-	s := new(shape)
-	c.shapes[t] = s
+	r := new(reader)
+	c.readers[t] = r
 	var err error
-	s.read, err = c.compile(s, t, at)
-	return s, err
+	*r, err = c.compile(t, at)
+	return *r, err
 }
 
-func (c *compiler) compile(s *shape, t reflect.Type, at string) (reader, error) {
+func (c *compiler) compile(t reflect.Type, at string) (reader, error) {
 	switch {
 	case t == rawType:
 		return readRaw, nil
@@ -230,7 +149,6 @@ func (c *compiler) compile(s *shape, t reflect.Type, at string) (reader, error) 
 		if t == numberType {
 			return readStandard, nil
 		}
-		s.text = true
 		return readString, nil
 	case reflect.Bool:
 		return readBool, nil
@@ -241,7 +159,7 @@ func (c *compiler) compile(s *shape, t reflect.Type, at string) (reader, error) 
 	case reflect.Float32, reflect.Float64:
 		return readFloat, nil
 	case reflect.Pointer:
-		elem, err := c.shape(t.Elem(), at)
+		elem, err := c.reader(t.Elem(), at)
 		if err != nil {
 			return nil, err
 		}
@@ -253,13 +171,13 @@ func (c *compiler) compile(s *shape, t reflect.Type, at string) (reader, error) 
 			if v.IsNil() {
 				v.Set(reflect.New(t.Elem()))
 			}
-			return elem.read(text, i, v.Elem())
+			return elem(text, i, v.Elem())
 		}, nil
 	case reflect.Slice:
 		if t.Elem().Kind() == reflect.Uint8 && t.Elem() == reflect.TypeFor[byte]() {
 			return readBytes, nil
 		}
-		return c.slice(s, t, at)
+		return c.slice(t, at)
 	case reflect.Array:
 		return c.array(t, at)
 	case reflect.Map:
@@ -268,7 +186,7 @@ func (c *compiler) compile(s *shape, t reflect.Type, at string) (reader, error) 
 		}
 		return c.mapping(t, at)
 	case reflect.Struct:
-		return c.structure(s, t, at)
+		return c.structure(t, at)
 	case reflect.Interface:
 		if t.NumMethod() == 0 {
 			return readStandard, nil
@@ -315,17 +233,13 @@ func readString(text []byte, i int, v reflect.Value) (int, error) {
 	if err != nil {
 		return end, err
 	}
-	return end, setString(text[i:end], escaped, v)
-}
-
-func setString(literal []byte, escaped bool, v reflect.Value) error {
 	if !escaped {
-		v.SetString(string(literal[1 : len(literal)-1]))
-		return nil
+		v.SetString(string(text[i+1 : end-1]))
+		return end, nil
 	}
-	s, err := jsontext.Unquote(literal)
+	s, err := jsontext.Unquote(text[i:end])
 	v.SetString(s)
-	return err
+	return end, err
 }
 
 func readBytes(text []byte, i int, v reflect.Value) (int, error) {
@@ -434,8 +348,9 @@ func readFloat(text []byte, i int, v reflect.Value) (int, error) {
 	return end, nil
 }
 
-func (c *compiler) slice(s *shape, t reflect.Type, at string) (_ reader, err error) {
-	if s.item, err = c.shape(t.Elem(), at+"[]"); err != nil {
+func (c *compiler) slice(t reflect.Type, at string) (reader, error) {
+	elem, err := c.reader(t.Elem(), at+"[]")
+	if err != nil {
 		return nil, err
 	}
 	return func(text []byte, i int, v reflect.Value) (int, error) {
@@ -447,23 +362,26 @@ func (c *compiler) slice(s *shape, t reflect.Type, at string) (_ reader, err err
 		default:
 			return mismatch(text, i, "array")
 		}
-		place := Place{s, v}
+		v.SetZero()
 		e, err := jsontext.OpenArray(text, i, 0)
 		for err == nil && e.Next() {
-			item := place.Item(e.Index)
-			if e.End, err = item.Read(text, e.Value); err != nil {
-				err = Within([]string{strconv.Itoa(e.Index)}, err)
+			if e.Index == v.Cap() {
+				v.Grow(4)
+			}
+			v.SetLen(e.Index + 1)
+			if e.End, err = elem(text, e.Value, v.Index(e.Index)); err != nil {
+				err = within(strconv.Itoa(e.Index), err)
 			}
 		}
 		if e.Index < 0 {
-			place.NoItems()
+			v.Set(reflect.MakeSlice(t, 0, 0)) // empty, not nil
 		}
 		return e.Close(err)
 	}, nil
 }
 
 func (c *compiler) array(t reflect.Type, at string) (reader, error) {
-	elem, err := c.shape(t.Elem(), at+"[]")
+	elem, err := c.reader(t.Elem(), at+"[]")
 	if err != nil {
 		return nil, err
 	}
@@ -478,8 +396,8 @@ func (c *compiler) array(t reflect.Type, at string) (reader, error) {
 				err = fmt.Errorf("expected at most %d items", t.Len())
 				break
 			}
-			if e.End, err = elem.read(text, e.Value, v.Index(e.Index)); err != nil {
-				err = Within([]string{strconv.Itoa(e.Index)}, err)
+			if e.End, err = elem(text, e.Value, v.Index(e.Index)); err != nil {
+				err = within(strconv.Itoa(e.Index), err)
 			}
 		}
 		return e.Close(err)
@@ -487,7 +405,7 @@ func (c *compiler) array(t reflect.Type, at string) (reader, error) {
 }
 
 func (c *compiler) mapping(t reflect.Type, at string) (reader, error) {
-	elem, err := c.shape(t.Elem(), at+"[]")
+	elem, err := c.reader(t.Elem(), at+"[]")
 	if err != nil {
 		return nil, err
 	}
@@ -508,8 +426,8 @@ func (c *compiler) mapping(t reflect.Type, at string) (reader, error) {
 				break
 			}
 			one := reflect.New(t.Elem()).Elem()
-			if m.End, err = elem.read(text, m.Value, one); err != nil {
-				err = Within([]string{key}, err)
+			if m.End, err = elem(text, m.Value, one); err != nil {
+				err = within(key, err)
 				break
 			}
 			v.SetMapIndex(reflect.ValueOf(key).Convert(t.Key()), one)
@@ -521,28 +439,28 @@ func (c *compiler) mapping(t reflect.Type, at string) (reader, error) {
 type boundField struct {
 	name  string
 	index []int
-	shape *shape
+	read  reader
 }
 
-func (c *compiler) structure(s *shape, t reflect.Type, at string) (reader, error) {
+func (c *compiler) structure(t reflect.Type, at string) (reader, error) {
 	list, err := fields(t, nil, at)
 	if err != nil {
 		return nil, err
 	}
-	s.object, s.fields = true, make([]boundField, len(list))
+	bound := make([]boundField, len(list))
 	for n, f := range list {
-		field, err := c.shape(f.Type, at+"."+f.StructField.Name)
+		read, err := c.reader(f.Type, at+"."+f.StructField.Name)
 		if err != nil {
 			return nil, err
 		}
-		s.fields[n] = boundField{f.Name, f.Index, field}
+		bound[n] = boundField{f.Name, f.Index, read}
 	}
 	return func(text []byte, i int, v reflect.Value) (int, error) {
 		if jsontext.KindAt(text, i) != jsontext.Object {
 			return mismatch(text, i, "object")
 		}
-		place := Place{s, v}
-		members := place.Members()
+		var seen bitset
+		next := 0 // members mostly come in the order of the fields
 		m, err := jsontext.OpenObject(text, i, 0)
 		for err == nil && m.Next() {
 			key := m.RawKey()
@@ -554,16 +472,22 @@ func (c *compiler) structure(s *shape, t reflect.Type, at string) (reader, error
 				}
 				key = []byte(name)
 			}
-			member, ok, ferr := members.Find(key)
-			switch {
-			case ferr != nil:
-				err = ferr
-			case !ok:
+			n := next
+			if n >= len(bound) || bound[n].name != string(key) {
+				n = slices.IndexFunc(bound, func(f boundField) bool { return f.name == string(key) })
+			}
+			if n < 0 {
 				m.End, err = jsontext.Value(text, m.Value, 0)
-			default:
-				if m.End, err = member.Read(text, m.Value); err != nil {
-					err = Within([]string{string(key)}, err)
-				}
+				continue
+			}
+			f := &bound[n]
+			if !seen.add(n) {
+				err = within(f.name, errors.New("appears twice"))
+				break
+			}
+			next = n + 1
+			if m.End, err = f.read(text, m.Value, fieldOf(v, f.index)); err != nil {
+				err = within(f.name, err)
 			}
 		}
 		return m.Close(err)
@@ -628,11 +552,10 @@ func (e *PathError) Error() string { return strings.Join(e.Path, ".") + ": " + e
 // Unwrap returns what is wrong.
 func (e *PathError) Unwrap() error { return e.Err }
 
-// Within puts path before the place that err tells of, if it does.
-func Within(path []string, err error) error {
+func within(step string, err error) error {
 	if p, ok := err.(*PathError); ok {
-		p.Path = slices.Insert(p.Path, 0, path...)
+		p.Path = slices.Insert(p.Path, 0, step)
 		return p
 	}
-	return &PathError{path, err}
+	return &PathError{[]string{step}, err}
 }

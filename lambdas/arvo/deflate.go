@@ -111,7 +111,7 @@ func inflate(encoded string) ([]byte, error) {
 	}
 	s = strings.TrimRight(s, "=")
 	encoding := base64.RawStdEncoding
-	if strings.ContainsAny(s, "-_") {
+	if strings.IndexByte(s, '-') >= 0 || strings.IndexByte(s, '_') >= 0 { // ContainsAny goes byte by byte
 		encoding = base64.RawURLEncoding
 	}
 	raw, err := encoding.AppendDecode(in.raw, []byte(s))

@@ -138,15 +138,12 @@ func decoderFor(t reflect.Type) (*jsonbind.Decoder, error) {
 }
 
 // bind reads received data, for which its contract holds, into v.
-func bind(d *jsonbind.Decoder, data []byte, v any) error { return fits(d.Decode(data, v), v) }
-
-// fits is the violation for data that fits its contract but, for the reason err, not the type that v points to.
-func fits(err error, v any) error {
-	if err == nil {
-		return nil
+func bind(d *jsonbind.Decoder, data []byte, v any) error {
+	if err := d.Decode(data, v); err != nil {
+		return &Violation{
+			Kind: KindContract, Cause: err,
+			Message: fmt.Sprintf("%s: the data fits the contract but not the type %s: %v", inputFailed, reflect.TypeOf(v).Elem(), err),
+		}
 	}
-	return &Violation{
-		Kind: KindContract, Cause: err,
-		Message: fmt.Sprintf("%s: the data fits the contract but not the type %s: %v", inputFailed, reflect.TypeOf(v).Elem(), err),
-	}
+	return nil
 }

@@ -2,10 +2,13 @@ package telemetry
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
@@ -30,11 +33,11 @@ type message struct {
 // the queue, and the message as a segment of the function. Whether anything is reported is up to the event's traceparent.
 func (t *Telemetry) Delivery(next func(context.Context, broker.Delivery) error) func(context.Context, broker.Delivery) error {
 	return func(ctx context.Context, d broker.Delivery) (err error) {
-		begun := time.Now()
+		received := time.Now()
 		outer := scopeOf(ctx)
 		s := &scope{message: &message{tracestate: clip(d.Event.Tracestate, 4*maxTracestate)}, subject: d.Event.Subject, eventID: d.Event.ID}
 		if outer != nil {
-			s.invocation, s.root = outer.invocation, outer.root // the latter if the event has no trace of its own
+			s.invocation, s.root = outer.invocation, outer.root // the latter if the message has no trace of its own
 		}
 		creation, traced := parseTraceparent(d.Event.Traceparent)
 		if !traced {
@@ -44,15 +47,29 @@ func (t *Telemetry) Delivery(next func(context.Context, broker.Delivery) error) 
 		if s.invocation != nil {
 			queue = s.invocation.queue
 		}
+		hops := t.hops && queue != "" && t.bus != ""
+		begun := false
+		if !traced && hops {
+			creation, begun = begin(d, s.invocation.span.TraceFlags())
+			traced = begun
+		}
 		parent := ctx
 		if traced {
 			s.root = nil
 			parent = trace.ContextWithSpanContext(ctx, creation)
 			if t.records(creation) {
-				if t.hops && queue != "" && t.bus != "" {
-					parent = t.crossed(parent, s, creation, d)
+				anchor := creation.SpanID()
+				if hops {
+					sender := segment.ID(anchor)
+					if begun {
+						sender = segment.ID{} // nobody reports it
+					}
+					parent = t.crossed(parent, s, creation, sender, d)
 				}
-				s.root = &root{shape: shapeSegment, invocation: s.invocation, anchor: creation.SpanID()}
+				if begun {
+					anchor = trace.SpanContextFromContext(parent).SpanID()
+				}
+				s.root = &root{shape: shapeSegment, invocation: s.invocation, anchor: anchor}
 			}
 		}
 		span := trace.SpanFromContext(parent)
@@ -77,13 +94,35 @@ func (t *Telemetry) Delivery(next func(context.Context, broker.Delivery) error) 
 			}
 			span.SetAttributes(keyOutcome.String(outcome))
 			span.End()
-			t.metrics.message(s, d, queue, outcome, begun)
+			t.metrics.message(s, d, queue, outcome, received)
 			if p != nil {
 				panic(p)
 			}
 		}()
 		return next(ctx, d)
 	}
+}
+
+// begin is the trace of an event that came without one, put on the bus by somebody who knows nothing of traces: nobody
+// reports the span, and the trace begins with the bus. The id is derived, so that each delivery is in the same trace, and is none of its batch's. ok is false for what
+// did not come by the bus, such as the constant of a schedule: a bus gives its envelopes UUIDs.
+func begin(d broker.Delivery, flags trace.TraceFlags) (sc trace.SpanContext, ok bool) {
+	if uuid.Validate(d.Envelope.ID) != nil {
+		return sc, false
+	}
+	at := d.SentAt
+	if at.IsZero() {
+		at = d.ReceivedAt
+	}
+	hash := sha256.New()
+	for _, s := range []string{"begin", d.Envelope.ID, d.Event.Source, d.Event.ID} {
+		hash.Write(binary.BigEndian.AppendUint64(nil, uint64(len(s)))) // a hash never fails
+		hash.Write([]byte(s))
+	}
+	var id trace.TraceID
+	binary.BigEndian.PutUint32(id[:4], uint32(at.Unix())) // X-Ray's ids begin with the time
+	copy(id[4:], hash.Sum(nil))
+	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: CreationID(id, d.Event.ID), TraceFlags: flags, Remote: true}), true
 }
 
 // consume starts the span of a message.
@@ -122,13 +161,14 @@ func (inv *invocation) link(ctx context.Context, message trace.SpanContext) {
 	}
 }
 
-// crossed reports the bus and the queue that a message came by, and returns the context of the queue's span. No such hop
+// crossed reports the bus, beneath the sender's span if there is one, and the queue that a message came by, and returns the
+// context of the queue's span. No such hop
 // reports itself: whoever receives does, under ids that are derived, so that a second delivery overwrites the first one's.
 //
 // The bus runs from the event's time to the arrival in the queue, but not from before the second in which the bus took the
 // event in, which tells of an event that was kept for a while before it was published. Clocks differ, and an event may claim any time:
 // no hop ends before it begins.
-func (t *Telemetry) crossed(ctx context.Context, s *scope, creation trace.SpanContext, d broker.Delivery) context.Context {
+func (t *Telemetry) crossed(ctx context.Context, s *scope, creation trace.SpanContext, sender segment.ID, d broker.Delivery) context.Context {
 	received := d.ReceivedAt
 	sent := d.SentAt
 	if sent.IsZero() || sent.After(received) {
@@ -143,7 +183,7 @@ func (t *Telemetry) crossed(ctx context.Context, s *scope, creation trace.SpanCo
 	}
 	traceID := segment.TraceID(creation.TraceID())
 	bus := segment.Document{
-		TraceID: traceID, ParentID: segment.ID(creation.SpanID()), Name: t.bus, Origin: segment.OriginEvents, Start: segment.At(published), End: segment.At(sent),
+		TraceID: traceID, ParentID: sender, Name: t.bus, Origin: segment.OriginEvents, Start: segment.At(published), End: segment.At(sent),
 	}
 	bus.ID = segment.HopID(traceID, bus.ParentID, bus.Origin, bus.Name)
 	queue := segment.Document{

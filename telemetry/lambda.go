@@ -149,6 +149,10 @@ func triggerOf(messages int) attribute.KeyValue {
 // batchOf tells the queue of a batch and how many messages it has; none for another payload. It looks for the names only:
 // inside of a message's body their quotes are escaped, and an attribute's value is no string.
 func batchOf(payload []byte) (queueARN string, messages int) {
+	// A request of the REST API may hold any names. It begins with its resource; a batch is nothing but records.
+	if rest, ok := bytes.CutPrefix(bytes.TrimLeft(payload, " \t\r\n"), []byte("{")); !ok || !bytes.HasPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte(`"Records"`)) {
+		return "", 0
+	}
 	messages = bytes.Count(payload, []byte(`"receiptHandle":`))
 	if messages == 0 {
 		return "", 0

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/arvo/lambdas/arvo"
@@ -677,4 +678,84 @@ func TestDocumentsAreSmall(t *testing.T) {
 		t.Errorf("a hop takes %d bytes", size)
 	}
 	t.Logf("a hop takes %d bytes", size)
+}
+
+// A stranger's events have no trace. Each gets one of its own, the same at every delivery: it shares none with its batch.
+func TestAnEventWithoutATraceBeginsOne(t *testing.T) {
+	w := newWorld(t, nil)
+	h := &host{world: w, service: w.Handler(newCharge(func(_ context.Context, in charge) error {
+		if in.Mode == "fail" {
+			return errors.New("no money")
+		}
+		return nil
+	}))}
+	strange := func(message, id, data string) events.SQSMessage {
+		r := record(t, message, request(t, id, data, true).WithTrace("", ""))
+		r.Body = strings.Replace(r.Body, `"envelope-`+message+`"`, `"6f1b2c3d-0000-4000-8000-0000000000`+message+`"`, 1)
+		r.Attributes["SentTimestamp"] = "1795417200250"
+		return r
+	}
+	traces := map[string]map[segment.TraceID]bool{}
+	for delivery := range 2 {
+		payload := batch(t, strange("01", "e1", `{}`), strange("02", "e2", `{"mode":"fail"}`))
+		if _, err := h.function().Invoke(invocationContext(t, batchHeader, time.Minute), payload); err != nil {
+			t.Fatal(err)
+		}
+		byTrace := map[segment.TraceID][]segment.Document{}
+		for _, d := range w.sent() {
+			byTrace[d.TraceID] = append(byTrace[d.TraceID], d)
+		}
+		if len(byTrace) != 3 { // and that of the batch
+			t.Fatalf("delivery %d: %d traces", delivery, len(byTrace))
+		}
+		for id, docs := range byTrace {
+			if id.String() == "1-6a0f1111-aaaaaaaaaaaaaaaaaaaaaaaa" {
+				continue
+			}
+			for _, p := range tree(docs).Check("arvo-requests") {
+				if !strings.Contains(p.Detail, "no receiver reported it") { // of what it sends: there is nobody here
+					t.Errorf("%+v", p)
+				}
+			}
+			bus, queue, own := one(t, docs, "arvo-bus"), one(t, docs, "arvo-requests"), one(t, docs, "arvo-federated_handler")
+			if bus.ParentID != (segment.ID{}) || queue.ParentID != bus.ID || own.ParentID != queue.ID {
+				t.Errorf("bus under %s, queue under %s, message under %s", bus.ParentID, queue.ParentID, own.ParentID)
+			}
+			failed := slices.ContainsFunc(own.Subsegments, func(d segment.Document) bool { return d.Fault })
+			key := fmt.Sprint("failed ", failed)
+			if traces[key] == nil {
+				traces[key] = map[segment.TraceID]bool{}
+			}
+			traces[key][id] = true
+		}
+	}
+	if len(traces) != 2 || len(traces["failed true"]) != 1 || len(traces["failed false"]) != 1 {
+		t.Errorf("each event has one trace, at every delivery: %v", traces)
+	}
+}
+
+// A request may have any names in it. None of them makes it a batch, and a metric of its sender's choice.
+func TestARequestIsNoBatch(t *testing.T) {
+	w := newWorld(t, nil)
+	f := w.Lambda(handlerFunc(func(context.Context, []byte) ([]byte, error) { return []byte(`{}`), nil }))
+	for _, payload := range []string{
+		`{"resource":"/healthz","httpMethod":"GET","queryStringParameters":{"eventSourceARN":"arn:aws:sqs:evil","receiptHandle":"1"}}`,
+		`{"resource":"/","multiValueQueryStringParameters":{"receiptHandle":["1"],"eventSourceARN":["arn:aws:sqs:evil"]}}`,
+		`{"resource":"/","headers":{"receiptHandle":"1","eventSourceARN":"arn:aws:sqs:evil"}}`,
+		`[{"receiptHandle":"1","eventSourceARN":"arn:aws:sqs:evil"}]`,
+	} {
+		if _, err := f.Invoke(invocationContext(t, theHeader, time.Minute), []byte(payload)); err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range w.lines() {
+			if s := fmt.Sprint(line); strings.Contains(s, "evil") || strings.Contains(s, "BatchSize") {
+				t.Errorf("%s: %s", payload, s)
+			}
+		}
+		for _, d := range w.sent() {
+			if strings.Contains(outline([]segment.Document{d}), "evil") {
+				t.Errorf("%s: %s", payload, outline([]segment.Document{d}))
+			}
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -53,34 +54,36 @@ func BenchmarkFlow(b *testing.B) {
 			}})
 			reader := newHeadReader(s)
 			defer reader.stop()
-			const clients = 64
-			warm := 20 * clients
-			var wg sync.WaitGroup
-			run := func(n int) {
-				turns := make(chan struct{})
-				for range clients {
-					wg.Go(func() {
-						for range turns {
-							<-reader.completed(s.postQuick(b))
-						}
-					})
-				}
-				for range n {
-					turns <- struct{}{}
-				}
-				close(turns)
-				wg.Wait()
-			}
-			run(warm) // environments start
+			s.flow(b, reader, 20*clients) // environments start
 			api, handler := s.Invocations("arvo-api_lambda"), s.Invocations("arvo-federated_handler")
 			b.ResetTimer()
-			run(b.N)
+			s.flow(b, reader, b.N)
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "subjects/s")
 			// One invocation of api_lambda takes the request in; the others store responses.
 			b.ReportMetric(float64(s.Invocations("arvo-federated_handler")-handler)/float64(b.N), "handler-invokes/subject")
 			b.ReportMetric(float64(s.Invocations("arvo-api_lambda")-api-b.N)/float64(b.N), "sink-invokes/subject")
 		})
 	}
+}
+
+const clients = 64
+
+// flow has n requests completed by clients, each of which sends its next one when its last one is completed.
+func (s *system) flow(b *testing.B, reader *headReader, n int) {
+	turns := make(chan struct{})
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			for range turns {
+				<-reader.completed(s.postQuick(b))
+			}
+		})
+	}
+	for range n {
+		turns <- struct{}{}
+	}
+	close(turns)
+	all.Wait()
 }
 
 // postQuick is post without the decoding of all that a test looks at.
@@ -260,35 +263,127 @@ func BenchmarkQueueToLambda(b *testing.B) {
 func BenchmarkLambdaStart(b *testing.B) {
 	for _, name := range []string{"api_lambda", "federated_handler"} {
 		b.Run(name, func(b *testing.B) {
-			binary := filepath.Join(b.TempDir(), "bootstrap")
-			cmd := exec.Command("go", "build", "-trimpath", "-tags=lambda.norpc", "-ldflags=-s -w", "-o", binary, "../../"+name)
-			cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0")
-			if out, err := cmd.CombinedOutput(); err != nil {
-				b.Fatalf("%v\n%s", err, out)
-			}
+			binary := compile(b, name)
 			times := make([]time.Duration, 0, b.N)
 			for b.Loop() {
-				s := function.New(function.Options{})
-				err := s.Create(function.Config{Name: "f", Binary: binary, Environment: map[string]string{
-					"BUS_NAME": "b", "RESPONSE_TABLE": "r", "EFFECT_TABLE": "e",
-					"GOMAXPROCS": "1", "GOGC": "400", "GOMEMLIMIT": "200MiB", // as in template.yaml
-				}})
-				if err != nil {
-					b.Fatal(err)
-				}
-				began := time.Now()
-				if err := s.Prewarm(b.Context(), "f", 1); err != nil {
-					b.Fatal(err)
-				}
-				times = append(times, time.Since(began))
-				if err := s.Close(b.Context()); err != nil {
-					b.Fatal(err)
-				}
+				times = append(times, startOf(b, binary))
 			}
-			slices.Sort(times)
-			b.ReportMetric(float64(times[len(times)/2].Microseconds())/1000, "p50-ms")
+			b.ReportMetric(median(times), "p50-ms")
 		})
 	}
+}
+
+// BenchmarkTracing is what tracing adds to a function: the size of its binary as it is deployed, and the time from the
+// start of its process to its first request for an event. The other binary is of the same sources, but that the package
+// telemetry is empty. The two start in turns.
+func BenchmarkTracing(b *testing.B) {
+	overlay := emptyTelemetry(b)
+	for _, name := range []string{"api_lambda", "federated_handler"} {
+		b.Run(name, func(b *testing.B) {
+			traced, bare := compile(b, name), compile(b, name, "-overlay="+overlay)
+			var with, without []time.Duration
+			for b.Loop() {
+				without = append(without, startOf(b, bare))
+				with = append(with, startOf(b, traced))
+			}
+			b.ReportMetric(median(without), "bare-p50-ms")
+			b.ReportMetric(median(with)-median(without), "added-ms")
+			deployed, deployedBare := compile(b, name, "GOARCH=arm64"), compile(b, name, "GOARCH=arm64", "-overlay="+overlay)
+			b.ReportMetric(size(b, deployedBare), "bare-MB")
+			b.ReportMetric(size(b, deployed)-size(b, deployedBare), "added-MB")
+		})
+	}
+}
+
+// compile builds a function with the flags of a deployment, and returns the path of its binary. Options are flags, or
+// variables of the environment.
+func compile(b *testing.B, name string, options ...string) (binary string) {
+	b.Helper()
+	binary = filepath.Join(b.TempDir(), "bootstrap")
+	args := []string{"build", "-trimpath", "-tags=lambda.norpc", "-ldflags=-s -w", "-o", binary}
+	env := []string{"CGO_ENABLED=0"}
+	for _, o := range options {
+		if strings.HasPrefix(o, "-") {
+			args = append(args, o)
+		} else {
+			env = append(env, o)
+		}
+	}
+	cmd := exec.Command("go", append(args, "../../"+name)...)
+	cmd.Env = append(cmd.Environ(), env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	return binary
+}
+
+func size(b *testing.B, file string) (megabytes float64) {
+	b.Helper()
+	info, err := os.Stat(file)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return float64(info.Size()) / 1e6
+}
+
+// emptyTelemetry is an overlay for go build that puts testdata/untraced in the place of package telemetry.
+func emptyTelemetry(b *testing.B) (file string) {
+	b.Helper()
+	sources, err := filepath.Glob("../../../telemetry/*.go")
+	if err != nil || len(sources) == 0 {
+		b.Fatal(sources, err)
+	}
+	replace := map[string]string{}
+	for i, source := range sources {
+		path, err := filepath.Abs(source)
+		if err != nil {
+			b.Fatal(err)
+		}
+		replace[path] = "" // there is no such file
+		if i == 0 {
+			if replace[path], err = filepath.Abs("testdata/untraced/telemetry.go"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		b.Fatal(err)
+	}
+	file = filepath.Join(b.TempDir(), "overlay.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	return file
+}
+
+// startOf is how long an execution environment takes from the start of its process to its first request for an event.
+func startOf(b *testing.B, binary string) time.Duration {
+	b.Helper()
+	s := function.New(function.Options{})
+	err := s.Create(function.Config{Name: "f", Binary: binary, Environment: map[string]string{
+		"BUS_NAME": "b", "RESPONSE_TABLE": "r", "EFFECT_TABLE": "e", "WORKFLOW_TABLE": "w",
+		"AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",                           // nobody needs to listen
+		"GOMAXPROCS":              "1", "GOGC": "400", "GOMEMLIMIT": "200MiB", // as in template.yaml
+	}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	began := time.Now()
+	if err := s.Prewarm(b.Context(), "f", 1); err != nil {
+		b.Fatal(err)
+	}
+	took := time.Since(began)
+	if err := s.Close(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	return took
+}
+
+// median is in milliseconds.
+func median(times []time.Duration) float64 {
+	slices.Sort(times)
+	return float64(times[len(times)/2].Microseconds()) / 1000
 }
 
 // BenchmarkMemory sends events through bus and queue, and reports what the stack holds after 10,000 and after 1,000,000

@@ -122,29 +122,45 @@ func (s *system) tree(trace string) *tracetree.Tree {
 // trees is tree for many traces.
 func (s *system) trees(traces ...string) map[string]*tracetree.Tree {
 	s.t.Helper()
+	trees, problems := s.settle(traces)
+	for trace, list := range problems {
+		s.t.Errorf("%s: %v\n%s", trace, list, trees[trace])
+	}
+	if len(problems) > 0 {
+		s.t.Fatalf("%d of %d traces are not whole; the daemon says %+v", len(problems), len(traces), s.Watch().Daemon)
+	}
+	return trees
+}
+
+// settle waits until all traces are whole, for as long as their last documents may take. It returns the trees, and the
+// problems of those that are not.
+func (s *system) settle(traces []string) (map[string]*tracetree.Tree, map[string][]tracetree.Problem) {
+	s.t.Helper()
 	trees := make(map[string]*tracetree.Tree)
 	problems := make(map[string][]tracetree.Problem)
-	open := slices.Clone(traces)
-	tick := time.NewTicker(20 * time.Millisecond)
+	open := traces
+	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.After(20 * time.Second); len(open) > 0; {
+	for deadline := time.After(20 * time.Second); ; {
 		docs := s.documents(open...)
-		open = slices.DeleteFunc(open, func(trace string) bool {
+		var next []string
+		for _, trace := range open {
 			trees[trace] = tracetree.Build(docs[trace])
-			problems[trace] = trees[trace].Check(requestsNode, responsesNode)
-			return len(problems[trace]) == 0
-		})
+			if problems[trace] = trees[trace].Check(requestsNode, responsesNode); len(problems[trace]) > 0 {
+				next = append(next, trace)
+			} else {
+				delete(problems, trace)
+			}
+		}
+		if open = next; len(open) == 0 {
+			return trees, problems
+		}
 		select {
 		case <-tick.C:
 		case <-deadline:
-			for _, trace := range open[:min(len(open), 3)] {
-				s.t.Errorf("%s: %v\n%s", trace, problems[trace], trees[trace])
-			}
-			s.t.Errorf("%d of %d traces are not whole; the daemon says %+v", len(open), len(traces), s.Watch().Daemon)
-			return trees
+			return trees, problems
 		}
 	}
-	return trees
 }
 
 // consumers are the segments of functions that handled an event from a queue.
@@ -755,4 +771,72 @@ func TestWithoutSegmentsOfHops(t *testing.T) {
 	if n := len(handled(tree, "arvo.orc.fulfilment.done")); n != 1 {
 		t.Errorf("the answer is handled %d times:\n%s", n, tree)
 	}
+}
+
+// BenchmarkTraces has 1,000 subjects of the mixture handled under faults, and counts the traces that are not whole: broken
+// ones, and those of which a document was lost.
+func BenchmarkTraces(b *testing.B) {
+	for _, c := range []struct {
+		name   string
+		faults fault.Rates
+	}{
+		{"load", fault.Rates{}},
+		{"duplicates and errors", fault.Rates{Duplicate: 0.1, PutEvents: 0.05, Throttle: 0.03, Delay: 50 * time.Millisecond}},
+		{"killed, too", faults},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for range b.N {
+				s := start(b, stack.Config{Parameters: limits, Faults: c.faults, Seed: 7})
+				s.set("RequestsQueueUrl", "VisibilityTimeout", "3")
+				s.set("ResponsesQueueUrl", "VisibilityTimeout", "3")
+				subjects := s.mix(1000, 64)
+				var traces []string
+				for _, subject := range subjects {
+					traces = append(traces, s.traceOf(subject))
+				}
+				_, problems := s.settle(traces)
+				broken, lost, several := 0, 0, 0
+				for i, trace := range traces {
+					if found := s.annotated(subjects[i]); len(found) != 1 || found[0] != trace {
+						several++
+					}
+					unexplained := slices.ContainsFunc(problems[trace], func(p tracetree.Problem) bool { return !p.Lost })
+					switch {
+					case len(problems[trace]) == 0:
+						continue
+					case unexplained:
+						broken++
+					default:
+						lost++
+					}
+					if broken+lost <= 3 {
+						b.Logf("subject %d, trace %s: %v", i, trace, problems[trace])
+					}
+				}
+				b.ReportMetric(float64(len(subjects)-len(problems))/float64(len(subjects))*100, "whole-%")
+				b.ReportMetric(float64(broken), "broken")
+				b.ReportMetric(float64(lost), "lost")
+				b.ReportMetric(float64(several), "not-one-trace")
+				b.ReportMetric(float64(s.Watch().Daemon.Lost()), "documents-lost")
+			}
+		})
+	}
+}
+
+// BenchmarkTraceReadable is how long after its completion the trace of a subject can be read, whole, through the API.
+func BenchmarkTraceReadable(b *testing.B) {
+	s := start(b, stack.Config{Parameters: limits})
+	reader := newHeadReader(s)
+	defer reader.stop()
+	times := make([]time.Duration, 0, b.N)
+	for range b.N {
+		kind := mixture[len(times)%len(mixture)]
+		subject := s.post(kind.typ, kind.data)
+		<-reader.completed(subject)
+		completed := time.Now()
+		s.tree(s.traceOf(subject))
+		times = append(times, time.Since(completed))
+	}
+	b.ReportMetric(median(times), "p50-ms")
+	b.ReportMetric(float64(times[len(times)-1].Microseconds())/1000, "max-ms")
 }

@@ -66,6 +66,11 @@ func Resume[S, I any](version string, f func(ctx context.Context, step *Step[S, 
 		if err != nil {
 			return fmt.Errorf("version %s: init: %w", version, err)
 		}
+		if v := r.contract.versions[version]; v != nil {
+			if err := related(reflect.TypeFor[I](), v.accepts); err != nil {
+				return fmt.Errorf("version %s: init: %w", version, err)
+			}
+		}
 		var unsupported *json.UnsupportedTypeError
 		if _, err := json.Marshal(new(S)); errors.As(err, &unsupported) {
 			return fmt.Errorf("version %s: state: %w", version, err)

@@ -1449,6 +1449,9 @@ func TestNewResumableRefuses(t *testing.T) {
 		{"an init that cannot be read", purchaseContract, memory, []arvo.ResumableOption{
 			arvo.Resume("1.0.0", func(context.Context, *arvo.Step[int, chan int]) error { return nil }),
 		}, nil, "version 1.0.0: init: chan int: chan int cannot be read from JSON"},
+		{"an init that has nothing to do with the contract", purchaseContract, memory, []arvo.ResumableOption{
+			arvo.Resume("1.0.0", func(context.Context, *arvo.Step[int, greeting]) error { return nil }),
+		}, nil, "version 1.0.0: init: the members of arvo_test.greeting are (greeting), and the contract lists none of them: it lists (parentSubject$$, order, amount, mode)"},
 		{"a state that cannot be written", purchaseContract, memory, []arvo.ResumableOption{
 			arvo.Resume("1.0.0", func(context.Context, *arvo.Step[struct{ C chan int }, purchase]) error { return nil }),
 		}, nil, "version 1.0.0: state: json: unsupported type: chan int"},

@@ -49,7 +49,8 @@ type Output struct {
 // Implement is the implementation of one version. T is the Go form of the data that the version accepts, usually the
 // type that SchemaFor was given. It is read like encoding/json reads, except that a member must be called exactly like
 // its field: {"AMOUNT": -5} does not get into a field "amount" past the contract. Defaults of the contract are not filled
-// in for what is received; a field of pointer type tells a missing member from a zero.
+// in for what is received; a field of pointer type tells a missing member from a zero. A struct none of whose members the
+// contract lists is refused.
 //
 // An error that f returns, if it is or wraps a [Violation], goes to the host. Any other error is an answer: the one event
 // sys.<type>.error, whatever outputs came with it. It may have a method ErrorName() string to be told by.
@@ -64,6 +65,11 @@ func Implement[T any](version string, f func(ctx context.Context, in Input[T]) (
 		decoder, err := jsonbind.NewDecoder(reflect.TypeFor[T]())
 		if err != nil {
 			return fmt.Errorf("version %s: input: %w", version, err)
+		}
+		if v := s.contract.versions[version]; v != nil {
+			if err := related(reflect.TypeFor[T](), v.accepts); err != nil {
+				return fmt.Errorf("version %s: input: %w", version, err)
+			}
 		}
 		s.implementations[version] = func(ctx context.Context, in Event, v *Version) ([]Output, error) {
 			if _, err := v.accepts.apply(inputFailed, in.Data, jsonschema.Check); err != nil {

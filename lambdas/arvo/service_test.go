@@ -423,6 +423,9 @@ func TestServicesAreChecked(t *testing.T) {
 		{"an input that cannot be read", []arvo.ServiceOption{arvo.Implement("1.0.0", func(context.Context, arvo.Input[chan int]) ([]arvo.Output, error) {
 			return nil, nil
 		})}, "version 1.0.0: input: chan int: chan int cannot be read from JSON"},
+		{"an input that has nothing to do with the contract", []arvo.ServiceOption{arvo.Implement("1.0.0", func(context.Context, arvo.Input[*greeting]) ([]arvo.Output, error) {
+			return nil, nil
+		})}, "version 1.0.0: input: the members of arvo_test.greeting are (greeting), and the contract lists none of them: it lists (name, age, mode)"},
 		{"no domains", []arvo.ServiceOption{one, two, arvo.EmitDomains()}, "EmitDomains is empty"},
 		{"no domains for errors", []arvo.ServiceOption{one, two, arvo.ErrorDomains()}, "ErrorDomains is empty"},
 	} {
@@ -441,6 +444,46 @@ func TestServicesAreChecked(t *testing.T) {
 	if err != nil || out[0].ExecutionUnits != nil {
 		t.Errorf("without ExecutionUnits: %+v, %v", out, err)
 	}
+}
+
+// A struct is refused if nothing of what the contract lists would get into it. Whatever may take something is not.
+func TestWhatAnInputMayBe(t *testing.T) {
+	type embedding struct {
+		greet
+		Other string
+	}
+	type notTagged struct{ Name string }
+	listed := `"type":"object","properties":{"name":{"type":"string"}}`
+	for _, c := range []struct {
+		name   string
+		schema string
+		with   arvo.ServiceOption
+		ok     bool
+	}{
+		{"one member in common", `{` + listed + `}`, taking[greet](), true},
+		{"an embedded member in common", `{` + listed + `}`, taking[embedding](), true},
+		{"nothing in common", `{` + listed + `}`, taking[greeting](), false},
+		{"a name in another case", `{` + listed + `}`, taking[notTagged](), false},
+		{"members of a contract that lists none", `{"type":"object","properties":{}}`, taking[greet](), false},
+		{"no members", `{` + listed + `}`, taking[struct{}](), true},
+		{"a map", `{` + listed + `}`, taking[map[string]any](), true},
+		{"the text", `{` + listed + `}`, taking[json.RawMessage](), true},
+		{"a type that reads itself", `{` + listed + `}`, taking[time.Time](), true},
+		{"what the contract does not list, but keeps", `{` + listed + `,"additionalProperties":true}`, taking[greeting](), true},
+		{"a contract of a map", `{"type":"object"}`, taking[greeting](), true},
+		{"a contract with alternatives", `{` + listed + `,"anyOf":[{"type":"object","properties":{"greeting":{"type":"string"}}}]}`, taking[greeting](), true},
+	} {
+		contract := arvo.MustContract(arvo.NewContract(arvo.ContractSpec{
+			URI: "#/x", Type: "com.x.x", Versions: map[string]arvo.VersionSpec{"1.0.0": {Accepts: arvo.SchemaJSON([]byte(c.schema))}},
+		}))
+		if _, err := arvo.NewService(contract, c.with); (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func taking[T any]() arvo.ServiceOption {
+	return arvo.Implement("1.0.0", func(context.Context, arvo.Input[T]) ([]arvo.Output, error) { return nil, nil })
 }
 
 func TestServicesMayBeUsedFromManyGoroutines(t *testing.T) {

@@ -68,7 +68,8 @@ func (s *Step[S, I]) Call(c Call) (id string) { return s.attempt.call(&c) }
 func (s *Step[S, I]) Complete(c Completion) { s.attempt.setCompletion(&c) }
 
 // Data reads the data of the event into v, a pointer, with members called exactly like its fields, as for [Input]. The
-// contract holds for the data already; what does not fit the Go type is a Contract violation, to be returned.
+// contract holds for the data already; what does not fit the Go type is a Contract violation, to be returned. Fields whose
+// members the data has not stay as they are, so one struct may serve the answers of several services.
 func (s *Step[S, I]) Data(v any) error {
 	t := reflect.TypeOf(v)
 	if t == nil || t.Kind() != reflect.Pointer || reflect.ValueOf(v).IsNil() {

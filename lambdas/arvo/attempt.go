@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -162,8 +163,13 @@ func (a *attempt) tryCall(c *Call) error {
 	switch {
 	case c.Timeout < 0:
 		return broken(fmt.Errorf("the call %s has a negative timeout, %v", c.Type, c.Timeout))
+	case c.Timeout > 0 && callee == nil:
+		return broken(fmt.Errorf("the call %s has a timeout, but nobody answers: it is the type of no contract in Calls (%s)",
+			c.Type, strings.Join(slices.Sorted(maps.Keys(a.r.callees)), ", ")))
+	case c.Timeout > 0 && d.RedirectTo != self:
+		return broken(fmt.Errorf("the call %s has a timeout, but its answer does not come to this workflow: RedirectTo sends it to %s", c.Type, d.RedirectTo))
 	case c.Timeout > 0 && !answered:
-		return broken(fmt.Errorf("the call %s has a timeout, but its answer does not come to this workflow", c.Type))
+		return broken(fmt.Errorf("the call %s has a timeout, but its answer does not come to this workflow: the %s in its data names another or null", c.Type, ParentSubject))
 	case c.Timeout > 0:
 		due = a.r.now().Add(c.Timeout).UTC().Truncate(time.Millisecond)
 	}

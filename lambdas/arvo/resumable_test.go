@@ -548,9 +548,10 @@ func TestWhatAWorkflowRefuses(t *testing.T) {
 		{"a call with its answer to no name", nil, call(arvo.Call{Type: "com.stock.reserve", Data: stockReserve{}, RedirectTo: "\xff"}), arvo.ErrContract, "redirectto: URI malformed"},
 		{"a call to itself", nil, call(arvo.Call{Type: "arvo.orc.purchase", Data: purchase{}}), arvo.ErrConfig, "the workflow arvo.orc.purchase calls itself"},
 		{"a negative timeout", nil, call(arvo.Call{Type: "com.stock.reserve", Data: stockReserve{}, Timeout: -1}), arvo.ErrContract, "negative timeout"},
-		{"a timeout of a call that nobody answers", nil, call(arvo.Call{Type: "com.unknown.x", Data: stockReserve{}, Timeout: 1}), arvo.ErrContract, "its answer does not come to this workflow"},
+		{"a timeout of a call that nobody answers", nil, call(arvo.Call{Type: "com.stock.resreve", Data: stockReserve{}, Timeout: 1}), arvo.ErrContract,
+			"the call com.stock.resreve has a timeout, but nobody answers: it is the type of no contract in Calls (com.payment.charge, com.stock.reserve)"},
 		{"a timeout of a call that is answered elsewhere", nil, call(arvo.Call{Type: "com.stock.reserve", Data: stockReserve{}, RedirectTo: "com.reply.here", Timeout: 1}),
-			arvo.ErrContract, "its answer does not come to this workflow"},
+			arvo.ErrContract, "its answer does not come to this workflow: RedirectTo sends it to com.reply.here"},
 		{"two calls of one id", nil, func(_ context.Context, s *purchaseStep) error {
 			c := reserveCall()
 			c.ID = "mine"

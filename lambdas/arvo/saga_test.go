@@ -220,7 +220,7 @@ func TestHowAChildIsCalled(t *testing.T) {
 		{"with what has no JSON form", "", arvo.Call{Data: make(chan int)}, "", arvo.Subject{}, 0, arvo.ErrContract, "data has no JSON form"},
 		{"with a subject too long", long, arvo.Call{Data: purchase{Order: "o"}}, "", arvo.Subject{}, 0, nil, `{"errorName":"SubjectTooLarge","errorMessage":"arvo: cannot create subject: 1`},
 		{"with a timeout that nobody would hear of", "", arvo.Call{Timeout: 1, Data: json.RawMessage(`{"order":"o","amount":0,"parentSubject$$":null}`)}, "", arvo.Subject{}, 0,
-			arvo.ErrContract, "its answer does not come to this workflow"},
+			arvo.ErrContract, "its answer does not come to this workflow: the parentSubject$$ in its data names another or null"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			memory := arvotest.NewMemory()

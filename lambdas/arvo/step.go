@@ -26,7 +26,8 @@ type Step[S, I any] struct {
 // A Call is an event that a workflow wants to be sent to a service, or to another workflow.
 type Call struct {
 	// Type is what the callee accepts. If it is one of those of Calls, the data is cleaned by that contract, and an answer
-	// is awaited. Any other type is sent as it is, and nothing is awaited.
+	// is awaited. Any other type is sent as it is, unchecked, and nothing is awaited, as for a note to whom it may concern.
+	// That goes for a misspelt type, too, unless the call has a Timeout: one that nobody answers is refused.
 	Type string
 
 	// Data marshals to what the contract says. The data of a call to another workflow need not name its ParentSubject: the

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -31,7 +32,14 @@ import (
 	"example.com/arvo/lambdas/local/stack"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain runs four tests at a time, on however few cores: they mostly wait, for messages to come again and leases to end.
+// The flag -parallel says otherwise.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // A system is a running stack with clients of its services.
 type system struct {
@@ -255,6 +263,7 @@ func (s *system) effects() map[string]bool {
 const charge = `{"order_id":"o-1","amount":1999,"currency":"EUR","method":"pm_ok"}`
 
 func TestARequestIsAnsweredOnItsSubject(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{})
 	status, accepted, header := s.call("POST", "/events", `{"type":"com.payment.charge","data":`+charge+`}`)
 	if status != http.StatusAccepted || accepted["status"] != "pending" {
@@ -279,6 +288,7 @@ func TestARequestIsAnsweredOnItsSubject(t *testing.T) {
 }
 
 func TestAnEventThatIsPutByHandIsAnsweredOnItsSubject(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{})
 	s.put(event("1", "by-hand", "com.workload.simulate", "com.workload.simulate", `{"sleep_ms":300}`))
 	// Nobody has accepted it: the subject comes to be with its answer, while the client waits.
@@ -360,7 +370,7 @@ func TestNothingAcceptedIsLostUnderFaults(t *testing.T) {
 	// What a killed invocation had received comes back after the visibility timeout: three minutes are too long here.
 	s.set("RequestsQueueUrl", "VisibilityTimeout", "3")
 	s.set("ResponsesQueueUrl", "VisibilityTimeout", "3")
-	const n = 150
+	const n = 60
 	var all []accepted
 	work := make(chan int)
 	results := make(chan accepted)
@@ -438,6 +448,7 @@ func TestNothingAcceptedIsLostUnderFaults(t *testing.T) {
 
 // Promise 5: a violation ends in the dead-letter queue with its trace, and its batch goes on without it.
 func TestAPoisonousEventEndsInTheDeadLetterQueue(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{})
 	s.receiveOnce("RequestsQueueUrl", "RequestsDlqUrl")
 	s.put(
@@ -465,6 +476,7 @@ func TestAPoisonousEventEndsInTheDeadLetterQueue(t *testing.T) {
 
 // Promise 2 and 4: an event that is delivered again is handled again, and nothing more comes of it.
 func TestADuplicateIsSuccess(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{})
 	ev := event("dup", "order-1", "com.payment.charge", "com.payment.charge", charge)
 	s.put(ev, ev, ev)
@@ -484,6 +496,7 @@ func TestADuplicateIsSuccess(t *testing.T) {
 
 // Nothing is dropped in silence: what no service is named for goes to the unroutable queue, and nowhere else.
 func TestEventsForNobodyAreKept(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{})
 	s.receiveOnce("RequestsQueueUrl", "RequestsDlqUrl")
 	s.receiveOnce("ResponsesQueueUrl", "ResponsesDlqUrl")
@@ -541,6 +554,7 @@ func TestARuleMaySendToAFunction(t *testing.T) {
 }
 
 func TestAnOwnLambdaTakesItsService(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{Parameters: map[string]string{"OwnLambda": "com.payment.charge"}})
 	charged, reserved := s.post("com.payment.charge", charge), s.post("com.inventory.reserve", `{"order_id":"o","items":[{"sku":"a","quantity":1}]}`)
 	for _, subject := range []string{charged, reserved} {
@@ -621,6 +635,7 @@ func TestCloseLetsAcceptedWorkEnd(t *testing.T) {
 		{"on the bus", stack.Config{Faults: fault.Rates{Delay: 2 * time.Second}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			s := start(t, c.config)
 			const n = 20
 			for range n {
@@ -657,6 +672,7 @@ func TestCloseDoesNotWaitForWhatKeepsFailing(t *testing.T) {
 }
 
 func TestCloseDoesNotWaitForClientsWithoutARequest(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{})
 	half, err := net.Dial("tcp", strings.TrimPrefix(s.APIURL(), "http://"))
 	if err != nil {
@@ -684,6 +700,7 @@ func TestCloseDoesNotWaitForClientsWithoutARequest(t *testing.T) {
 }
 
 func TestStartRefuses(t *testing.T) {
+	t.Parallel()
 	source, err := os.ReadFile(templateFile)
 	if err != nil {
 		t.Fatal(err)

@@ -291,6 +291,7 @@ func replies(n int, subject, callID, eventType, source, data string) (details []
 
 // An order takes the same course in both versions, and a client reads what has become of it.
 func TestAnOrderHasOneOutcome(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{})
 	var outcomes []outcome
 	for _, version := range versions {
@@ -320,7 +321,7 @@ func TestNoOrderIsLostUnderFaults(t *testing.T) {
 	s := start(t, stack.Config{Faults: fault.Rates{Duplicate: 0.2, Kill: 0.03, PutEvents: 0.05, Throttle: 0.03, Delay: 50 * time.Millisecond}, Seed: 3})
 	s.set("RequestsQueueUrl", "VisibilityTimeout", "3")
 	s.set("ResponsesQueueUrl", "VisibilityTimeout", "3")
-	const n = 24 // three of each order in each version
+	const n = 16 // two of each order in each version
 	var clients sync.WaitGroup
 	subjects := make([]accepted, n)
 	for i := range n {
@@ -446,6 +447,7 @@ func TestTwoHundredRepliesAtOnce(t *testing.T) {
 }
 
 func TestAWorkflowInALambdaOfItsOwn(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{Parameters: map[string]string{"OwnLambda": "arvo.orc.fulfilment"}})
 	var outcomes []outcome
 	for _, version := range versions {

@@ -32,6 +32,37 @@ func charge(_ context.Context, in arvo.Input[Charge]) ([]arvo.Output, error) {
 	return []arvo.Output{{Type: "evt.payment.charge.success", Data: Charged{"receipt for " + in.Data.Order}}}, nil
 }
 
+// A default is filled in where an event is made, if the value leaves the member out; what others have sent is as it came.
+func ExampleSchemaFor() {
+	type Fee struct {
+		Amount   float64 `json:"amount" exclusiveMinimum:"0"`
+		Currency string  `json:"currency,omitempty" enum:"EUR,USD" default:"EUR"`
+	}
+	schema := arvo.SchemaFor[Fee]()
+	contract := arvo.MustContract(arvo.NewSimpleContract(arvo.SimpleSpec{
+		URI: "#/services/payment/fee", Type: "payment.fee",
+		Versions: map[string]arvo.SimpleVersion{"1.0.0": {Accepts: schema, Emits: schema}},
+	}))
+	v, err := contract.Version("latest")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	event, err := v.Accepts(arvo.Draft{Source: "api.thin.lambda", Data: Fee{Amount: 2}})
+	fmt.Println(string(event.Data), err)
+
+	received := []byte(`{"amount":2,"tip":1}`)
+	fmt.Println(schema.Validate(received))
+	cleaned, err := schema.Clean(received)
+	fmt.Println(string(cleaned), err)
+	fmt.Println(schema.Validate([]byte(`{"currency":""}`)))
+	// Output:
+	// {"amount":2,"currency":"EUR"} <nil>
+	// <nil>
+	// {"amount":2,"currency":"EUR"} <nil>
+	// invalid data: currency: Expected one of "EUR", "USD"; amount: Required
+}
+
 // A service answers what it is sent: with what its contract emits, or with a system error.
 func Example() {
 	service, err := arvo.NewService(payment, arvo.Implement("1.0.0", charge))

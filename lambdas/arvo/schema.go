@@ -28,7 +28,7 @@ type Schema struct {
 //	type Charge struct {
 //		Order    string   `json:"order" minLength:"1" jsonschema:"the order that is paid for"`
 //		Amount   float64  `json:"amount" exclusiveMinimum:"0"`
-//		Currency string   `json:"currency" enum:"EUR,USD" default:"EUR"`
+//		Currency string   `json:"currency,omitempty" enum:"EUR,USD" default:"EUR"`
 //		Note     *string  `json:"note"`                 // a string or null
 //		Tags     []string `json:"tags,omitempty" maxItems:"8"`
 //	}
@@ -37,6 +37,11 @@ type Schema struct {
 // default. A pointer may be null; with omitempty it may be missing instead. A slice may not be null: a nil slice needs
 // omitempty. A map is an object with any keys, time.Time a string of format date-time, []byte a string in base64, any and
 // json.RawMessage anything.
+//
+// A default is filled in where an event is made, by a factory or a handler, if the member is missing there. So a field with
+// a default needs omitempty or omitzero: without, a Go value that does not set it sends its zero, "" here, which then has to
+// be valid. Who receives an event gets its data as it came. Another sender may have left the member out, so a receiver that
+// cannot do with the zero either has a pointer there or reads what [Schema.Clean] makes of Event.Data.
 //
 // The tag jsonschema is the description. Every other constraint is a tag called like its keyword: minLength, maxLength,
 // pattern, format, minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf, minItems, maxItems, uniqueItems,

@@ -35,7 +35,7 @@ type Violation struct {
 	Kind     string         // one of the Kind constants or the author's own
 	Message  string         // without the prefix that Error puts before it
 	Cause    error          // may be nil; see errors.Unwrap
-	Metadata map[string]any // may be nil; for the host's diagnosis
+	Metadata map[string]any // may be nil; for the host's diagnosis. A panic has its stack, a string, under "stack"
 }
 
 // Error is "ViolationError<kind> message", as every Arvo implementation words it.

@@ -284,7 +284,8 @@ func (b *Bus) Withheld() []arvo.Event {
 // Deliveries lists all deliveries in the order they were made.
 func (b *Bus) Deliveries() []Delivery { return slices.Clone(b.deliveries) }
 
-// String is the seed and a line for each delivery, as a failing test prints it.
+// String is the seed and a line for each delivery, as a failing test prints it, and where the handler of a dead letter
+// panicked.
 func (b *Bus) String() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "seed %d, %d deliveries:\n", b.Seed, len(b.deliveries))
@@ -293,6 +294,12 @@ func (b *Bus) String() string {
 	}
 	for _, m := range b.withheld {
 		fmt.Fprintf(&text, "     %s: withheld\n", describe(m.event))
+	}
+	for _, d := range b.dead {
+		var v *arvo.Violation
+		if errors.As(d.Err, &v) && v.Metadata["stack"] != nil {
+			fmt.Fprintf(&text, "dead letter %s: %v\n%v\n", describe(d.Event), d.Err, v.Metadata["stack"])
+		}
 	}
 	return text.String()
 }

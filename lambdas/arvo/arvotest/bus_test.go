@@ -336,6 +336,26 @@ func TestABusTellsWhatItHasDone(t *testing.T) {
 	}
 }
 
+// What a handler panicked with is in the line of each delivery; where, is printed once for the event.
+func TestABusTellsWhereAHandlerPanicked(t *testing.T) {
+	b := &arvotest.Bus{}
+	b.Host(arvo.MustService(arvo.NewService(reserveContract, arvo.Implement("1.0.0",
+		func(context.Context, arvo.Input[reserve]) ([]arvo.Output, error) { panic("at the disco") }))))
+	e, err := version(reserveContract).Accepts(arvo.Draft{Source: "api.thin.lambda", Data: reserve{"o"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Publish(e)
+	run(t, b)
+	got := b.String()
+	if n := strings.Count(got, "ViolationError<Execution> panic in com.inventory.reserve"); n != 6 {
+		t.Errorf("the panic is told %d times, want 5 deliveries and a dead letter:\n%s", n, got)
+	}
+	if n := strings.Count(got, "TestABusTellsWhereAHandlerPanicked.func1("); n != 1 {
+		t.Errorf("the place is told %d times:\n%s", n, got)
+	}
+}
+
 // watched is a test whose end can be seen.
 type watched struct {
 	failed  bool

@@ -171,6 +171,12 @@
 //     whoever began it.
 //   - A workflow calls another like a service. The child's answer comes on the parent's subject. Data of the call need not
 //     name its parent; the data of an event that a client makes with [Version.Init] does: {"parentSubject$$": null, …}.
+//   - A child that times out is not stopped: it goes on, and its answer comes too late. So the Timeout of a child should be
+//     longer than those of its own calls in a row, for then it ends by itself, undoes what it has done, and says so, be it
+//     with its answer or with a system error. A Timeout then means that the child is stuck: its events are in a dead-letter
+//     queue, and what it has done is in its own history. The parent undoes its own part and tells whoever began it that the
+//     child's is unknown, or calls a service that undoes the child's, keyed by the id that s.Call returned: that is the
+//     child's Step.Event.ID when it begins.
 //   - The version that runs is the one in the subject, for the life of the workflow. A new release keeps the old versions
 //     for as long as workflows of theirs live, and reads the states that they have left.
 //

@@ -462,6 +462,24 @@ func TestWhatAnotherInvocationHasCreatedIsReportedInItsTrace(t *testing.T) {
 	}
 }
 
+// A request that comes again after its answer is not published, and the trace is whole even if nobody had told of it.
+func TestWhatWasPublishedIsToldAgain(t *testing.T) {
+	w := newWorld(t, nil)
+	ev := request(t, "e-1", `{"amount":1}`, true)
+	at := time.Now().Add(-time.Minute).Truncate(time.Millisecond)
+	retry := handlerFunc(func(ctx context.Context, _ []byte) ([]byte, error) {
+		w.WasPublished(ctx, ev, at)
+		return nil, nil
+	})
+	if _, err := w.Lambda(retry).Invoke(invocationContext(t, batchHeader, time.Minute), []byte(`{"httpMethod":"POST"}`)); err != nil {
+		t.Fatal(err)
+	}
+	d := one(t, w.sent(), "Events")
+	if d.TraceID.W3C() != theTrace || d.ParentID.String() != facadeID || d.ID.String() != ev.Traceparent[36:52] || !d.IsSubsegment() || d.Start != segment.At(at) || d.End != d.Start {
+		t.Errorf("the entry is %+v", d)
+	}
+}
+
 // A timeout is published by a tick, in the trace of the workflow whose call it ends.
 func TestATimeoutIsCreatedInTheTraceOfTheCall(t *testing.T) {
 	w := newWorld(t, nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/aws/smithy-go"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -108,6 +109,12 @@ func (t *Telemetry) Published(ctx context.Context, e broker.Entry) {
 		failWith(span, failure, errorType(e.Err), e.Err.Error())
 	}
 	span.End(trace.WithTimestamp(e.Ended))
+}
+
+// WasPublished reports the span that published an event once more, and publishes nothing. It is for a request that is repeated after
+// it was answered: the process that published it may have died before it could say so. at is about when that was.
+func (t *Telemetry) WasPublished(ctx context.Context, ev arvo.Event, at time.Time) {
+	t.Published(ctx, broker.Entry{Event: ev, Attempts: 1, Started: at, Ended: at})
 }
 
 // parentIn is the root's span, if it is in the trace and takes spans.

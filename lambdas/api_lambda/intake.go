@@ -91,8 +91,12 @@ func (a *api) postEvents(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	if head.Status == store.Pending && head.Request != nil {
+	switch {
+	case head.Request == nil:
+	case head.Status == store.Pending:
 		err = a.publisher.Publish(ctx, *head.Request)
+	default:
+		a.telemetry.WasPublished(ctx, *head.Request, head.AcceptedAt)
 	}
 	if key != "" {
 		// Whatever became of it, a retry need not wait. If this fails, it waits for the flight to end.

@@ -37,6 +37,8 @@ func (*Telemetry) Published(context.Context, broker.Entry) {}
 func (*Telemetry) Accepted(context.Context, arvo.Event)    {}
 func (*Telemetry) Duplicate(context.Context, arvo.Event)   {}
 
+func (*Telemetry) WasPublished(context.Context, arvo.Event, time.Time) {}
+
 func (*Telemetry) Create(_ context.Context, ev arvo.Event) arvo.Event { return ev }
 
 func (*Telemetry) Ended(context.Context, arvo.Event, string, bool, time.Time) {}

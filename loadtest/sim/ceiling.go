@@ -58,6 +58,9 @@ func (c Config) service(l Leg, m float64) time.Duration {
 
 // Ceilings returns the rates at which limits are reached in the long run, the lowest first, and what each setting has to be
 // for a rate that is wanted. The ramps of mappings and functions are not among them: they end.
+//
+// Invocations and PutEvents calls are counted for batches of one, as pollers that wait make them. A system that reaches the
+// ceiling of those may go on above it, as its queues back up and batches fill.
 func (c Config) Ceilings(wanted float64) ([]Ceiling, error) {
 	for _, err := range []error{c.Quotas.check(), c.Latencies.check(), c.System.check(c.Quotas)} {
 		if err != nil {
@@ -71,57 +74,35 @@ func (c Config) Ceilings(wanted float64) ([]Ceiling, error) {
 	write := c.Latencies.Table.lognormal()
 	accept := s.Accept.Work.Seconds() + write.times(s.Accept.TableCalls).greatest(1)/1e9 + c.Latencies.PutEvents.lognormal().greatest(1)/1e9
 
-	// Of each leg: what it can do; how many of its invocations run at a rate, and are begun a second; how many may run, and how
-	// many have to; and how many would run if they might.
-	type use struct{ rate, running, begun, publishes, most, least, raised float64 }
-	use1 := func(l Leg, rate float64) use {
-		full := c.Capacity(l)
-		invocation := full.Invocation().Seconds()
-		most := float64(full.Concurrency)
-		// One subject in each as long as pollers wait; then batches fill, and invocations are as many as they can be.
-		alone := (l.Overhead + c.service(l, 1)).Seconds()
-		turn := min(full.Batch, float64(full.Parallelism))
-		u := use{
-			rate: most * full.Batch / invocation, running: min(most, rate*alone), begun: min(rate, most/invocation),
-			most: most, least: rate * invocation / full.Batch,
-		}
-		u.raised = min(max(most, u.least), rate*alone)
-		u.publishes = min(rate, u.rate/min(10, turn))
-		return u
-	}
-	both := func(rate float64, f func(use) float64) float64 {
-		return f(use1(s.Requests, rate)) + f(use1(s.Responses, rate))
-	}
+	handler, sink := c.consumer(s.Requests), c.consumer(s.Responses)
 	running := func(rate float64) float64 {
-		return rate*accept + both(rate, func(u use) float64 { return u.running })
+		return rate*accept + handler.running(rate) + sink.running(rate)
 	}
-	begun := func(rate float64) float64 { return rate + both(rate, func(u use) float64 { return u.begun }) }
-	puts := func(rate float64) float64 { return rate + use1(s.Requests, rate).publishes }
+	begun := func(rate float64) float64 { return rate + handler.begun(rate) + sink.begun(rate) }
+	puts := func(rate float64) float64 { return rate + min(rate, handler.rate/handler.turn) }
 
 	units := s.Accept.WriteUnits + s.Requests.WriteUnits + s.Responses.WriteUnits
 	if s.Requests.Publishes {
 		units -= s.Requests.WriteUnits // a handler that publishes does not write
 	}
 	concurrency := float64(q.Concurrency)
-	turn := min(float64(q.batch(s.Requests, s.EventBytes)), float64(s.Requests.Parallelism), 10)
 	ceilings := []Ceiling{
 		{APIThrottle, min(q.APIRate, s.ThrottleRate), "requests a second of stage and account", min(q.APIRate, s.ThrottleRate), wanted, math.Inf(1)},
-		{AccountConcurrency, highest(running, concurrency), "concurrent executions of the account", concurrency, wanted*accept + both(wanted, func(u use) float64 { return u.raised }), math.Inf(1)},
+		{AccountConcurrency, highest(running, concurrency), "concurrent executions of the account", concurrency, wanted*accept + handler.raised(wanted) + sink.raised(wanted), math.Inf(1)},
 		{InvokeRate, highest(begun, q.InvokeRate*concurrency), "concurrent executions of the account", concurrency, begun(wanted) / q.InvokeRate, math.Inf(1)},
-		{PutEventsQuota, highest(puts, q.PutEventsRate), "PutEvents calls a second", q.PutEventsRate, wanted + wanted/turn, math.Inf(1)},
+		{PutEventsQuota, highest(puts, q.PutEventsRate), "PutEvents calls a second", q.PutEventsRate, wanted + wanted/handler.turn, math.Inf(1)},
 		{BusQuota, q.BusInvocations / 2, "bus deliveries a second", q.BusInvocations, 2 * wanted, math.Inf(1)},
 	}
 	if units > 0 {
 		ceilings = append(ceilings, Ceiling{TableThroughput, min(q.TableWarm, q.TableQuota) / units, "warm write units of the table", min(q.TableWarm, q.TableQuota), wanted * units, math.Inf(1)})
 	}
 	for _, l := range []struct {
-		Leg
+		consumer
 		full, inFlight Limit
-	}{{s.Requests, RequestsConcurrency, RequestsInFlight}, {s.Responses, ResponsesConcurrency, ResponsesInFlight}} {
-		u := use1(l.Leg, wanted)
-		ceilings = append(ceilings, Ceiling{l.full, u.rate, "MaximumConcurrency of the mapping", u.most, u.least, float64(min(q.MaximumConcurrency, q.MappingMax))})
-		if held := u.most * float64(q.batch(l.Leg, s.EventBytes)); held > float64(q.InFlight) {
-			ceilings = append(ceilings, Ceiling{l.inFlight, u.rate * float64(q.InFlight) / held, "messages in flight", float64(q.InFlight), held, float64(q.InFlight)})
+	}{{handler, RequestsConcurrency, RequestsInFlight}, {sink, ResponsesConcurrency, ResponsesInFlight}} {
+		ceilings = append(ceilings, Ceiling{l.full, l.rate, "MaximumConcurrency of the mapping", l.most, l.least(wanted), float64(min(q.MaximumConcurrency, q.MappingMax))})
+		if held := l.most * l.batch; held > float64(q.InFlight) {
+			ceilings = append(ceilings, Ceiling{l.inFlight, l.rate * float64(q.InFlight) / held, "messages in flight", float64(q.InFlight), min(held, wanted*l.invocation), float64(q.InFlight)})
 		}
 	}
 	slices.SortStableFunc(ceilings, func(a, b Ceiling) int {
@@ -134,6 +115,40 @@ func (c Config) Ceilings(wanted float64) ([]Ceiling, error) {
 		return 0
 	})
 	return ceilings, nil
+}
+
+// A consumer is what a leg does at a rate, by arithmetic.
+type consumer struct {
+	rate       float64 // subjects a second, at most
+	batch      float64 // subjects of a full invocation
+	most       float64 // invocations at a time, at most
+	invocation float64 // seconds that a full one takes
+	alone      float64 // seconds that one with a single subject takes
+	turn       float64 // events of a PutEvents call, when turns are full
+}
+
+func (c Config) consumer(l Leg) consumer {
+	full := c.Capacity(l)
+	invocation := full.Invocation().Seconds()
+	return consumer{
+		rate: float64(full.Concurrency) * full.Batch / invocation, batch: full.Batch, most: float64(full.Concurrency),
+		invocation: invocation, alone: (l.Overhead + c.service(l, 1)).Seconds(),
+		turn: min(full.Batch, float64(l.Parallelism), 10),
+	}
+}
+
+// running returns how many invocations run at a rate. There is one subject in each as long as pollers wait; then batches fill.
+func (c consumer) running(rate float64) float64 { return min(c.most, rate*c.alone) }
+
+// begun returns how many begin in a second.
+func (c consumer) begun(rate float64) float64 { return min(rate, c.most/c.invocation) }
+
+// least returns how many have to run, with full batches.
+func (c consumer) least(rate float64) float64 { return rate * c.invocation / c.batch }
+
+// raised returns how many run at a rate when as many may as have to.
+func (c consumer) raised(rate float64) float64 {
+	return min(max(c.most, c.least(rate)), rate*c.alone)
 }
 
 // highest returns the rate at which something that grows with it reaches a limit.

@@ -227,7 +227,7 @@ func TestCohortsAgree(t *testing.T) {
 		{"with an API that refuses", func(c *sim.Config) { c.System.ThrottleRate, c.System.ThrottleBurst = 6000, 3000 }, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c := unlimited(config(t, rate, 5*time.Second))
+			c := unlimited(config(t, rate, 4*time.Second))
 			c.Latencies.ColdStart = sim.Distribution{}
 			test.prepare(&c)
 			c.Cohort = 1
@@ -246,21 +246,23 @@ func TestCohortsAgree(t *testing.T) {
 			compare("completed", float64(one.Counts.Done), float64(hundred.Counts.Done))
 			compare("rejected", float64(one.Counts.Rejected), float64(hundred.Counts.Rejected))
 			if !test.steady {
-				compare("completed a second", completed(one, 2, 5), completed(hundred, 2, 5))
-				compare("backlog after 5 s", float64(one.Series[4].Backlog()), float64(hundred.Series[4].Backlog()))
+				compare("completed a second", completed(one, 2, 4), completed(hundred, 2, 4))
+				if a, b := one.Series[3].Backlog(), hundred.Series[3].Backlog(); !within(float64(b), float64(a), 0.02) { // two or three cohorts more or less
+					t.Errorf("backlog in the end: %v one by one, %v in hundreds", a, b)
+				}
 				compare("mean", one.EndToEnd.Mean().Seconds(), hundred.EndToEnd.Mean().Seconds())
 				return // a quantile of 500 cohorts is within 2 %
 			}
-			// Nobody waits for anybody: latencies are draws, of which a hundred times the subjects have as many.
-			c.Load = constant(t, rate, 300*time.Second)
+			// Nobody waits for anybody: latencies are draws, of which cohorts of a hundred have enough in 200 s.
+			c.Load = constant(t, rate, 200*time.Second)
 			hundred = run(t, c)
-			compare("completed a second", completed(one, 1, 5), completed(hundred, 1, 300))
+			compare("completed a second", completed(one, 1, 4), completed(hundred, 1, 200))
 			compare("mean", one.EndToEnd.Mean().Seconds(), hundred.EndToEnd.Mean().Seconds())
 			compare("p50", one.EndToEnd.Quantile(0.5).Value.Seconds(), hundred.EndToEnd.Quantile(0.5).Value.Seconds())
 			compare("p90", one.EndToEnd.Quantile(0.9).Value.Seconds(), hundred.EndToEnd.Quantile(0.9).Value.Seconds())
 			if one.Counts.Rejected == 0 {
 				compare("cost", one.PerMillionCost, hundred.PerMillionCost)
-				compare("GB-seconds", one.Usage.GBSeconds/5, hundred.Usage.GBSeconds/300)
+				compare("GB-seconds", one.Usage.GBSeconds/4, hundred.Usage.GBSeconds/200)
 				compare("batch", one.Batch(0), hundred.Batch(0))
 			}
 		})
@@ -303,6 +305,9 @@ func TestBindingLimit(t *testing.T) {
 			lowest := ceilings[0]
 			if lowest.Limit != test.limit {
 				t.Fatalf("the lowest ceiling is that of %v", lowest)
+			}
+			if lowest.Rate > 2000 {
+				c.Cohort = 10
 			}
 			c.Load, c.Drain = constant(t, 0.7*lowest.Rate, 40*time.Second), 0
 			if use, ok := run(t, c).Binding(); ok {
@@ -364,7 +369,7 @@ func TestCeilings(t *testing.T) {
 }
 
 func TestMappingRamps(t *testing.T) {
-	c := unlimited(config(t, 10_000, 30*time.Second))
+	c := unlimited(config(t, 300, 30*time.Second))
 	c.Latencies = sim.Latencies{}
 	c.Quotas.MappingInitial, c.Quotas.MappingMax = 5, 1250
 	c.System.Requests.Concurrency = 0
@@ -433,16 +438,17 @@ func TestColdStarts(t *testing.T) {
 }
 
 func TestEqualConfigsHaveEqualResults(t *testing.T) {
-	c := config(t, 2000, 10*time.Second)
+	c := config(t, 1000, 5*time.Second)
 	figures := func(seed uint64) string {
 		c.Seed = seed
 		r := run(t, c)
 		return fmt.Sprintf("%+v %v %v %+v %v", r.Counts, r.Events, r.EndToEnd.Mean(), r.Limits, r.Series)
 	}
-	if figures(1) != figures(1) {
+	first, second := figures(1), figures(1)
+	if first != second {
 		t.Error("two runs of one seed differ")
 	}
-	if figures(1) == figures(2) {
+	if first == figures(2) {
 		t.Error("another seed makes no difference")
 	}
 }

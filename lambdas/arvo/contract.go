@@ -122,7 +122,7 @@ func MustContract(c *Contract, err error) *Contract {
 // A SimpleSpec describes a contract of one kind of answer: type T accepts com.T and emits evt.T.success.
 type SimpleSpec struct {
 	URI         string
-	Type        string // T, of at least two segments, e.g. payment.charge
+	Type        string // T, of at least two segments, e.g. payment.charge; not com.payment.charge
 	Description string
 	Metadata    map[string]any
 	Domain      string
@@ -132,8 +132,14 @@ type SimpleSpec struct {
 // A SimpleVersion is one version of a simple contract.
 type SimpleVersion struct{ Accepts, Emits Schema }
 
-// NewSimpleContract makes the contract of a service with one kind of answer.
+// NewSimpleContract makes the contract of a service with one kind of answer. A Type that begins with com. or evt. already is
+// refused: it would be there twice. (NewContract takes it, for whoever does want com.com.)
 func NewSimpleContract(spec SimpleSpec) (*Contract, error) {
+	for _, prefix := range []string{"com.", "evt."} {
+		if rest, ok := strings.CutPrefix(spec.Type, prefix); ok {
+			return nil, fmt.Errorf("arvo: contract %s: type %q: %s is put before it here; the type is %q", spec.URI, spec.Type, prefix, rest)
+		}
+	}
 	c := ContractSpec{
 		URI: spec.URI, Type: "com." + spec.Type, Description: spec.Description, Domain: spec.Domain,
 		Metadata: withMetadata(spec.Metadata, map[string]any{"contractType": "SimpleArvoContract", "rootType": spec.Type}),

@@ -197,6 +197,16 @@ func TestContractsAreChecked(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
+	for given, want := range map[string]string{
+		"com.payment.charge": `type "com.payment.charge": com. is put before it here; the type is "payment.charge"`,
+		"evt.payment.charge": `type "evt.payment.charge": evt. is put before it here; the type is "payment.charge"`,
+		"community.charge":   "", "com": "reverse-DNS name",
+	} {
+		_, err := arvo.NewSimpleContract(arvo.SimpleSpec{URI: "#/a", Type: given, Versions: map[string]arvo.SimpleVersion{"1.0.0": {o, o}}})
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("the type %s: %v", given, err)
+		}
+	}
 	if _, err := arvo.NewSimpleContract(arvo.SimpleSpec{URI: "#/a", Type: "single", Versions: map[string]arvo.SimpleVersion{"1.0.0": {o, o}}}); err == nil {
 		t.Error("a simple contract of one segment is accepted")
 	}

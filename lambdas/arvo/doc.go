@@ -260,6 +260,7 @@
 //   - The errorStack of a system error is null: a Go error has no stack, and a requester no use for one.
 //   - A subject made here is at most 1,000 bytes, and a missing domain in one is read as null, as older writers mean it.
 //   - Time is true UTC. The original writes local time and calls it +00:00.
+//   - The type of a simple contract that begins with com. or evt. already is refused. The original puts them before it again.
 //   - The wildcard version 0.0.0 written 00.0.0 is refused for contracts, like 0.0.0 itself.
 //   - Spans and the router are not here: the first is a decorator's business, the second a map's. Nor are orchestrators
 //     that are state machines of XState, a JavaScript library; their workflows are written as functions.

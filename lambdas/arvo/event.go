@@ -3,6 +3,7 @@ package arvo
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"math"
 	"slices"
 	"strconv"
@@ -151,6 +152,37 @@ func (e *Event) complete(d *Draft, data json.RawMessage, dataErr error) error {
 	kinds := e.kinds()
 	c := checker{event: e, kinds: &kinds, noData: reason(dataErr)}
 	return c.check()
+}
+
+// String is for people who look at a test or a terminal: what the event is, from whom, to whom, and its data as text, which is
+// as private as it is. Of the access control it tells no more than that there is one.
+func (e Event) String() string {
+	b := fmt.Appendf(nil, "%s %s from %s to %s", e.Type, e.ID, e.Source, e.To)
+	for _, a := range []struct{ name, value string }{
+		{"subject", e.Subject}, {"dataschema", e.DataSchema}, {"time", e.Time}, {"redirectto", e.RedirectTo}, {"parentid", e.ParentID},
+		{"domain", e.Domain}, {"traceparent", e.Traceparent}, {"tracestate", e.Tracestate},
+	} {
+		if a.value != "" {
+			b = fmt.Appendf(b, " %s=%s", a.name, a.value)
+		}
+	}
+	if e.ExecutionUnits != nil {
+		b = fmt.Appendf(b, " executionunits=%v", *e.ExecutionUnits)
+	}
+	for _, x := range e.Extensions {
+		b = fmt.Appendf(b, " %s=%s", x.Name, x.Value)
+	}
+	if e.AccessControl != "" {
+		b = append(b, " accesscontrol=(not shown)"...)
+	}
+	return string(append(append(b, " data="...), e.Data...))
+}
+
+// LogValue is what package slog writes of an event: what tells which one it is, neither its data nor its access control. (Of
+// what lies in a slice or a struct slog does not ask this.)
+func (e Event) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("type", e.Type), slog.String("id", e.ID), slog.String("source", e.Source),
+		slog.String("to", e.To), slog.String("subject", e.Subject))
 }
 
 // WithTrace returns the event with another trace context.

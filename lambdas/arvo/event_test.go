@@ -3,6 +3,9 @@ package arvo_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
 	"math"
 	"slices"
 	"strings"
@@ -527,4 +530,36 @@ func FuzzParseEvent(f *testing.F) {
 			t.Fatalf("%q became %q, %v", first, second, err)
 		}
 	})
+}
+
+// A test shows an event, and a log names it; neither tells the access control.
+func TestWhatIsShownOfAnEvent(t *testing.T) {
+	units := 1.5
+	e := arvo.Event{
+		ID: "e-1", Source: "com.payment.charge", Type: "evt.payment.charge.success", Subject: "order-7", To: "arvo.orc.purchase",
+		Data: json.RawMessage(`{"receipt":"r-1"}`), AccessControl: "secret", ExecutionUnits: &units, ParentID: "c-1",
+		Extensions: []arvo.Extension{{Name: "receivedat", Value: json.RawMessage("5")}},
+	}
+	const want = `evt.payment.charge.success e-1 from com.payment.charge to arvo.orc.purchase subject=order-7 parentid=c-1 executionunits=1.5 receivedat=5 accesscontrol=(not shown) data={"receipt":"r-1"}`
+	for _, format := range []string{"%v", "%+v", "%s"} {
+		if got := fmt.Sprintf(format, e); got != want {
+			t.Errorf("%s is %s", format, got)
+		}
+	}
+	if got := fmt.Sprintf("%+v", struct{ Input []arvo.Event }{[]arvo.Event{e}}); got != "{Input:["+want+"]}" {
+		t.Errorf("within something else it is %s", got)
+	}
+	if got := (arvo.Event{}).String(); got != "  from  to  data=" {
+		t.Errorf("nothing is %q", got)
+	}
+	for _, handler := range []func(io.Writer, *slog.HandlerOptions) slog.Handler{
+		func(w io.Writer, o *slog.HandlerOptions) slog.Handler { return slog.NewJSONHandler(w, o) },
+		func(w io.Writer, o *slog.HandlerOptions) slog.Handler { return slog.NewTextHandler(w, o) },
+	} {
+		var log strings.Builder
+		slog.New(handler(&log, nil)).Info("handled", "event", e)
+		if said := log.String(); !strings.Contains(said, "e-1") || !strings.Contains(said, "order-7") || strings.Contains(said, "r-1") || strings.Contains(said, "secret") {
+			t.Errorf("the log says %s", said)
+		}
+	}
 }

@@ -111,8 +111,8 @@ func (t *Telemetry) Published(ctx context.Context, e broker.Entry) {
 	span.End(trace.WithTimestamp(e.Ended))
 }
 
-// WasPublished reports the span that published an event once more, and publishes nothing. It is for a request that is repeated after
-// it was answered: the process that published it may have died before it could say so. at is about when that was.
+// WasPublished reports the span that published an event, and publishes nothing. It is for a request that is repeated after
+// it was answered, and whose first process has died after it had published it and before it could say so. at is about when that was.
 func (t *Telemetry) WasPublished(ctx context.Context, ev arvo.Event, at time.Time) {
 	t.Published(ctx, broker.Entry{Event: ev, Attempts: 1, Started: at, Ended: at})
 }

@@ -95,7 +95,7 @@ func (a *api) postEvents(w http.ResponseWriter, r *http.Request) {
 	case head.Request == nil:
 	case head.Status == store.Pending:
 		err = a.publisher.Publish(ctx, *head.Request)
-	default:
+	case head.Unlanded: // it was published, and who did may have died before it could tell
 		a.telemetry.WasPublished(ctx, *head.Request, head.AcceptedAt)
 	}
 	if key != "" {

@@ -335,9 +335,12 @@ func TestTheTraceMapCountsWhatHappened(t *testing.T) {
 			}
 		}
 	}
-	for node, stats := range statsOf(graph.Nodes()) {
-		if node.Type == segment.OriginTable && stats.Fault+stats.Error > 0 {
-			t.Errorf("%v: %+v: a condition that does not hold is no failure", node, stats)
+	for _, tree := range trees {
+		for _, span := range tree.Spans {
+			// A condition that does not hold is no failure. A busy machine makes calls that run out of time; no others fail.
+			if span.Namespace == segment.NamespaceAWS && (span.Error || span.Fault) && !strings.Contains(fmt.Sprint(span.Cause), "deadline exceeded") {
+				t.Errorf("%s %s: %+v", span.Name, span.AWS.Operation, span.Cause)
+			}
 		}
 	}
 
@@ -355,14 +358,6 @@ func TestTheTraceMapCountsWhatHappened(t *testing.T) {
 			}
 		}
 	}
-}
-
-func statsOf(nodes []tracetree.NodeStats) map[tracetree.Node]tracetree.Stats {
-	m := map[tracetree.Node]tracetree.Stats{}
-	for _, n := range nodes {
-		m[n.Node] = n.Stats
-	}
-	return m
 }
 
 // Promise 6 under faults: duplicates, refused entries, throttled and killed invocations break no trace.
@@ -416,6 +411,31 @@ func (s *system) lambda() *lambda.Client {
 	return lambda.New(lambda.Options{
 		Region: stack.Region, BaseEndpoint: aws.String(s.AWSURL()), HTTPClient: s.http, Credentials: credentials.NewStaticCredentialsProvider("any", "any", ""),
 	})
+}
+
+// setenv changes a variable of a function.
+func (s *system) setenv(function, name, value string) {
+	s.t.Helper()
+	now, err := s.lambda().GetFunctionConfiguration(s.t.Context(), &lambda.GetFunctionConfigurationInput{FunctionName: &function})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	variables := now.Environment.Variables
+	variables[name] = value
+	_, err = s.lambda().UpdateFunctionConfiguration(s.t.Context(), &lambda.UpdateFunctionConfigurationInput{
+		FunctionName: &function, Environment: &lambdatypes.Environment{Variables: variables},
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// timeout changes that of a function.
+func (s *system) timeout(function string, seconds int32) {
+	s.t.Helper()
+	if _, err := s.lambda().UpdateFunctionConfiguration(s.t.Context(), &lambda.UpdateFunctionConfigurationInput{FunctionName: &function, Timeout: &seconds}); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // A client's own trace is recorded, so that it can be found, and never adopted: it would let strangers write into traces.
@@ -530,28 +550,30 @@ func TestTheTemplatesRateDecidesAboutSampling(t *testing.T) {
 func TestARepeatedRequestGoesOnInTheTraceOfTheFirst(t *testing.T) {
 	t.Parallel()
 	s := start(t, stack.Config{Faults: fault.Rates{PutEvents: 0.9}, Seed: 2})
-	for i := range 10 {
-		key := fmt.Sprint("again-", i)
-		body := `{"type":"com.payment.charge","data":` + charge + `}`
-		if status, _, _ := s.call("POST", "/events", body, "Idempotency-Key", key); status != http.StatusServiceUnavailable {
-			continue // it got through
+	s.timeout(apiNode, 2) // it gives up soon
+	key, refused := "", false
+	for i := 0; !refused; i++ {
+		key = fmt.Sprint("again-", i)
+		status, _, _ := s.call("POST", "/events", `{"type":"com.payment.charge","data":`+charge+`}`, "Idempotency-Key", key)
+		if refused = status == http.StatusServiceUnavailable; i == 20 {
+			t.Fatal("the bus took every request")
 		}
+	}
+	s.timeout(apiNode, 15)
+	for _, then := range []string{"when it is repeated", "when it is repeated after its answer"} {
 		a := s.insist("com.payment.charge", charge, key)
 		eventually(t, "it is answered", func() bool { v, _ := s.read(a.subject); return v.Status == "completed" })
-		s.insist("com.payment.charge", charge, key) // which publishes nothing
 		tree := s.whole([]string{a.subject})[s.traceOf(a.subject)]
-		creations := 0
+		requests := 0
 		for _, span := range tree.Spans {
-			if span.IsCreation() && span.Parent.Name != "com.payment.charge" && span.Depth() <= 6 {
-				creations++
+			if span.IsCreation() && span.Parent.Name == "Invocation" { // not in the subsegment of the first request
+				requests++
 			}
 		}
-		if stage := tree.Roots[0]; stage.HTTP.Response.Status != http.StatusServiceUnavailable || creations == 0 {
-			t.Errorf("the trace is not the first request's:\n%s", tree)
+		if stage := tree.Roots[0]; stage.HTTP.Response.Status != http.StatusServiceUnavailable || requests != 1 {
+			t.Errorf("%s: the first request's trace has %d events published by others:\n%s", then, requests, tree)
 		}
-		return
 	}
-	t.Error("the bus took every request at the first attempt")
 }
 
 // An event that somebody puts on the bus belongs to the trace that it or its entry names, and else to one that begins with
@@ -665,12 +687,7 @@ func TestAnInvocationThatRunsOutOfTime(t *testing.T) {
 	s := start(t, stack.Config{})
 	s.receiveOnce("RequestsQueueUrl", "RequestsDlqUrl")
 	s.set("RequestsQueueUrl", "VisibilityTimeout", "3")
-	_, err := s.lambda().UpdateFunctionConfiguration(t.Context(), &lambda.UpdateFunctionConfigurationInput{
-		FunctionName: aws.String(handlerNode), Timeout: aws.Int32(2), // of which the last second is for the answer
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.timeout(handlerNode, 2) // of which the last second is for the answer
 	trace := s.traceOf(s.post("com.workload.simulate", `{"sleep_ms":12000}`))
 	eventually(t, "the message is given up", func() bool { return s.depth("RequestsDlqUrl") == 1 })
 	tree := s.tree(trace)
@@ -743,17 +760,8 @@ func TestATimeoutGoesOnInTheTraceOfTheCall(t *testing.T) {
 func TestWithoutSegmentsOfHops(t *testing.T) {
 	t.Parallel()
 	s := start(t, stack.Config{Parameters: map[string]string{"QueueFunctionTracing": "PassThrough"}})
-	for _, function := range []string{apiNode, handlerNode} {
-		now, err := s.lambda().GetFunctionConfiguration(t.Context(), &lambda.GetFunctionConfigurationInput{FunctionName: &function})
-		if err != nil {
-			t.Fatal(err)
-		}
-		env := now.Environment
-		env.Variables["ARVO_TRACE_HOPS"] = "off"
-		if _, err := s.lambda().UpdateFunctionConfiguration(t.Context(), &lambda.UpdateFunctionConfigurationInput{FunctionName: &function, Environment: &lambdatypes.Environment{Variables: env.Variables}}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	s.setenv(apiNode, "ARVO_TRACE_HOPS", "off")
+	s.setenv(handlerNode, "ARVO_TRACE_HOPS", "off")
 	subject := s.begin("1.0.0", good)
 	if v, _ := s.get(subject, 10); v.Status != "completed" {
 		t.Fatalf("%+v", v)

@@ -219,6 +219,9 @@ func TestLaterObservationsAdd(t *testing.T) {
 	if got.Duplicates() != 2 {
 		t.Errorf("%d duplicates, want 2", got.Duplicates())
 	}
+	if c := l.Count(nil); c.Duplicated != 1 || c.Duplicates != 2 || c.Deliveries != 3 {
+		t.Errorf("%d subjects with %d duplicates of %d deliveries; want 1, 2, 3", c.Duplicated, c.Duplicates, c.Deliveries)
+	}
 	if _, ok := l.Subject("t"); ok {
 		t.Error("a subject that nobody named is known")
 	}

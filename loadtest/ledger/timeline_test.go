@@ -146,6 +146,21 @@ func TestClock(t *testing.T) {
 	}
 }
 
+// Servers tell milliseconds, rounded down. A request that takes less than that must not make the estimate look better than it is.
+func TestClockKnowsItsResolution(t *testing.T) {
+	l := newLedger(t, 1)
+	sent := after(0).Add(900 * time.Microsecond)
+	if err := l.Answer(0, ledger.Answer{Sent: sent, Acked: sent.Add(50 * time.Microsecond), Code: 202}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Observe(0, ledger.Observation{Accepted: sent.Truncate(time.Millisecond)}); err != nil { // by the same clock
+		t.Fatal(err)
+	}
+	if c := l.Clock(); c.Offset.Abs() > c.Error || c.Error > time.Millisecond || c.Correction() != 0 {
+		t.Errorf("%+v, the truth is 0", c)
+	}
+}
+
 func TestWaitsSumUp(t *testing.T) {
 	l := newLedger(t, 3)
 	const offset = 40 // ms

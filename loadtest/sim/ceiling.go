@@ -81,10 +81,7 @@ func (c Config) Ceilings(wanted float64) ([]Ceiling, error) {
 	begun := func(rate float64) float64 { return rate + handler.begun(rate) + sink.begun(rate) }
 	puts := func(rate float64) float64 { return rate + min(rate, handler.rate/handler.turn) }
 
-	units := s.Accept.WriteUnits + s.Requests.WriteUnits + s.Responses.WriteUnits
-	if s.Requests.Publishes {
-		units -= s.Requests.WriteUnits // a handler that publishes does not write
-	}
+	units := s.Accept.WriteUnits + s.Responses.WriteUnits
 	concurrency := float64(q.Concurrency)
 	ceilings := []Ceiling{
 		{APIThrottle, min(q.APIRate, s.ThrottleRate), "requests a second of stage and account", min(q.APIRate, s.ThrottleRate), wanted, math.Inf(1)},

@@ -32,7 +32,6 @@ type Quotas struct {
 	TableWarm   float64       // write units of a new on-demand table
 	TableQuota  float64       // write units of any
 	TableDouble time.Duration // after which a table takes twice its peak
-	Partition   float64       // write units of one partition key
 }
 
 // regions have the quotas of EventBridge that differ by region: calls of PutEvents and deliveries a second.
@@ -61,7 +60,7 @@ func QuotasOf(region string) (Quotas, error) {
 		Concurrency: 1000, InvokeRate: 10,
 		MaximumConcurrency: 1000, MappingInitial: 5, MappingPerMinute: 300, MappingMax: 1250, MappingQuiet: 20 * time.Second,
 		InFlight: 120_000, PayloadBytes: 6 << 20,
-		TableWarm: 4000, TableQuota: 40_000, TableDouble: 30 * time.Minute, Partition: 1000,
+		TableWarm: 4000, TableQuota: 40_000, TableDouble: 30 * time.Minute,
 	}
 	q.NewEnvironments.Count, q.NewEnvironments.Per = 1000, 10*time.Second
 	for _, r := range regions {
@@ -80,7 +79,7 @@ func (q Quotas) check() error {
 		{"APIRate", q.APIRate}, {"APIBurst", q.APIBurst}, {"PutEventsRate", q.PutEventsRate}, {"BusInvocations", q.BusInvocations}, {"EntryBytes", float64(q.EntryBytes)},
 		{"Concurrency", float64(q.Concurrency)}, {"InvokeRate", q.InvokeRate}, {"NewEnvironments.Count", float64(q.NewEnvironments.Count)}, {"NewEnvironments.Per", float64(q.NewEnvironments.Per)},
 		{"MaximumConcurrency", float64(q.MaximumConcurrency)}, {"MappingInitial", float64(q.MappingInitial)}, {"MappingPerMinute", q.MappingPerMinute}, {"MappingMax", float64(q.MappingMax)}, {"MappingQuiet", float64(q.MappingQuiet)},
-		{"InFlight", float64(q.InFlight)}, {"PayloadBytes", float64(q.PayloadBytes)}, {"TableWarm", q.TableWarm}, {"TableQuota", q.TableQuota}, {"TableDouble", float64(q.TableDouble)}, {"Partition", q.Partition},
+		{"InFlight", float64(q.InFlight)}, {"PayloadBytes", float64(q.PayloadBytes)}, {"TableWarm", q.TableWarm}, {"TableQuota", q.TableQuota}, {"TableDouble", float64(q.TableDouble)},
 	} {
 		if !(f.value > 0 && f.value <= 1e18) {
 			return fmt.Errorf("quotas: %s is %v: more than 0, and a number", f.name, f.value)

@@ -269,6 +269,19 @@ func TestCohortsAgree(t *testing.T) {
 	}
 }
 
+// Accepts and answers compete for a table that has a third of what they ask for, and retry. That is as near as cohorts come.
+func TestCohortsCompeteAlike(t *testing.T) {
+	c := unlimited(config(t, 10_000, 4*time.Second))
+	c.Quotas.TableWarm = 23_000
+	c.Cohort = 1
+	one := run(t, c)
+	c.Cohort = 100
+	hundred := run(t, c)
+	if a, b := one.Counts, hundred.Counts; !within(float64(b.Done), float64(a.Done), 0.03) || !within(float64(b.Rejected), float64(a.Rejected), 0.03) {
+		t.Errorf("%+v one by one, %+v in hundreds", a, b)
+	}
+}
+
 // For each limit a system in which it is the lowest one, and the load 1.5 times that.
 func TestBindingLimit(t *testing.T) {
 	roomy := func(c *sim.Config) {
@@ -397,6 +410,30 @@ func TestQuotaOfPutEventsKillsMessages(t *testing.T) {
 	}
 }
 
+func TestMessagesDieAfterTheirReceives(t *testing.T) {
+	c := unlimited(config(t, 50, 2*time.Second))
+	c.System.Accept.TableCalls, c.System.Accept.WriteUnits = 0, 0
+	c.Quotas.TableWarm = 0.01 // one write, and then none for minutes
+	c.System.Responses.MaxReceives = 3
+	r := run(t, c)
+	n := r.Counts
+	if n.Dead < 95 || !r.Drained || r.Limits[0].Limit != sim.TableThroughput {
+		t.Errorf("%+v, %+v", n, r.Limits)
+	}
+	if r.Received[1] < 3*n.Dead+n.Done || r.Received[1] > 3*(n.Dead+n.Done) {
+		t.Errorf("%d receives of %+v", r.Received[1], n)
+	}
+}
+
+// The API's requests, which wait to write, have all environments. More of them would wait likewise.
+func TestFullEnvironmentsAreNotTheCause(t *testing.T) {
+	c := config(t, 10_000, 10*time.Second)
+	c.Cohort = 20
+	if use, ok := run(t, c).Binding(); !ok || use.Limit != sim.TableThroughput {
+		t.Errorf("%+v binds", use)
+	}
+}
+
 func TestInFlight(t *testing.T) {
 	c := unlimited(config(t, 1000, 10*time.Second))
 	c.Latencies = sim.Latencies{}
@@ -497,6 +534,7 @@ func TestRunRefuses(t *testing.T) {
 		{"a batch that cannot end in time", func(c *sim.Config) { c.System.Requests.Work = time.Minute }, "a full batch takes"},
 		{"an event beyond 1 MB", func(c *sim.Config) { c.System.EventBytes = 2 << 20 }, "an event of 2097152 bytes"},
 		{"a handler that does not publish", func(c *sim.Config) { c.System.Requests.Publishes = false }, "the handler of requests publishes"},
+		{"a handler that writes to the table", func(c *sim.Config) { c.System.Requests.TableCalls = 1 }, "1 table calls of 0 units in a leg that publishes"},
 		{"a sample rate above 1", func(c *sim.Config) { c.System.TraceSampleRate = 2 }, "sample rate 2"},
 		{"a negative drain", func(c *sim.Config) { c.Drain = -1 }, "drain of -1ns"},
 		{"steps of nothing", func(c *sim.Config) { c.Step = 1 }, "steps of 1ns"},

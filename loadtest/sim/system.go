@@ -34,7 +34,7 @@ type Accept struct {
 //
 //	Overhead + for each turn of up to Parallelism subjects: Work + the slowest of their calls
 //
-// where the calls of a subject are its writes to the table, one after the other, and its PutEvents.
+// where the calls of a subject are its writes to the table, one after the other, or, of a leg that publishes, its PutEvents.
 type Leg struct {
 	Concurrency int // MaximumConcurrency of the mapping; 0 for none
 	BatchSize   int
@@ -42,9 +42,9 @@ type Leg struct {
 
 	Overhead   time.Duration
 	Work       time.Duration // of a subject, besides its calls
-	TableCalls int           // of a subject
-	WriteUnits float64       // of them together
 	Publishes  bool          // a subject sends one event on; those of a turn go in calls of up to ten
+	TableCalls int           // of a subject; none if it publishes
+	WriteUnits float64       // of them together
 
 	Visibility  time.Duration // of the queue
 	Timeout     time.Duration // of the function
@@ -109,6 +109,8 @@ func (l Leg) check(q Quotas) error {
 		return fmt.Errorf("parallelism %d: at least 1", l.Parallelism)
 	case l.Overhead < 0 || l.Work < 0 || l.TableCalls < 0 || l.TableCalls > 100 || !(l.WriteUnits >= 0 && l.WriteUnits <= 1e6):
 		return fmt.Errorf("overhead %v, work %v, %d table calls of %v units: none is negative", l.Overhead, l.Work, l.TableCalls, l.WriteUnits)
+	case l.Publishes && (l.TableCalls != 0 || l.WriteUnits != 0):
+		return fmt.Errorf("%d table calls of %v units in a leg that publishes: only the sink writes to the table", l.TableCalls, l.WriteUnits)
 	case l.MaxReceives < 1 || l.MaxReceives > 1000:
 		return fmt.Errorf("maxReceiveCount %d: 1 to 1000", l.MaxReceives)
 	case l.MemoryMB < 128 || l.MemoryMB > 10_240:

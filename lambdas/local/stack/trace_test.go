@@ -847,5 +847,5 @@ func BenchmarkTraceReadable(b *testing.B) {
 		times = append(times, time.Since(completed))
 	}
 	b.ReportMetric(median(times), "p50-ms")
-	b.ReportMetric(float64(times[len(times)-1].Microseconds())/1000, "max-ms")
+	b.ReportMetric(milliseconds(times[len(times)-1]), "max-ms")
 }

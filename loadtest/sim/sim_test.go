@@ -253,16 +253,16 @@ func TestCohortsAgree(t *testing.T) {
 				compare("mean", one.EndToEnd.Mean().Seconds(), hundred.EndToEnd.Mean().Seconds())
 				return // a quantile of 500 cohorts is within 2 %
 			}
-			// Nobody waits for anybody: latencies are draws, of which cohorts of a hundred have enough in 200 s.
-			c.Load = constant(t, rate, 200*time.Second)
+			// Nobody waits for anybody: latencies are draws, of which cohorts of a hundred have enough in 100 s.
+			c.Load = constant(t, rate, 100*time.Second)
 			hundred = run(t, c)
-			compare("completed a second", completed(one, 1, 4), completed(hundred, 1, 200))
+			compare("completed a second", completed(one, 1, 4), completed(hundred, 1, 100))
 			compare("mean", one.EndToEnd.Mean().Seconds(), hundred.EndToEnd.Mean().Seconds())
 			compare("p50", one.EndToEnd.Quantile(0.5).Value.Seconds(), hundred.EndToEnd.Quantile(0.5).Value.Seconds())
 			compare("p90", one.EndToEnd.Quantile(0.9).Value.Seconds(), hundred.EndToEnd.Quantile(0.9).Value.Seconds())
 			if one.Counts.Rejected == 0 {
 				compare("cost", one.PerMillionCost, hundred.PerMillionCost)
-				compare("GB-seconds", one.Usage.GBSeconds/4, hundred.Usage.GBSeconds/200)
+				compare("GB-seconds", one.Usage.GBSeconds/4, hundred.Usage.GBSeconds/100)
 				compare("batch", one.Batch(0), hundred.Batch(0))
 			}
 		})
@@ -322,11 +322,11 @@ func TestBindingLimit(t *testing.T) {
 			if lowest.Rate > 2000 {
 				c.Cohort = 10
 			}
-			c.Load, c.Drain = constant(t, 0.7*lowest.Rate, 40*time.Second), 0
+			c.Load, c.Drain = constant(t, 0.7*lowest.Rate, 20*time.Second), 0
 			if use, ok := run(t, c).Binding(); ok {
 				t.Errorf("at 0.7 of %.0f/s %+v binds", lowest.Rate, use)
 			}
-			c.Load = constant(t, 1.6*lowest.Rate, 40*time.Second)
+			c.Load = constant(t, 1.6*lowest.Rate, 20*time.Second)
 			r := run(t, c)
 			if use, ok := r.Binding(); !ok || use.Limit != test.limit {
 				t.Errorf("at 1.6 of %.0f/s %+v binds: %+v", lowest.Rate, use, r.Limits)

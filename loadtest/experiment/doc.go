@@ -1,0 +1,2 @@
+// Package experiment asks questions of a system by putting loads on it.
+package experiment

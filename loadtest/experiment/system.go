@@ -1,0 +1,70 @@
+package experiment
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"example.com/arvo/loadtest/ledger"
+	"example.com/arvo/loadtest/results"
+)
+
+// A System is what experiments are done on: a deployed stack, the local one, or a pretended one in tests.
+// All methods may fail for a while and are called with deadlines.
+type System interface {
+	// Setup returns how it is set up now.
+	Setup(ctx context.Context) (results.Setup, error)
+
+	// Apply changes what is not nil in Settings, waits until it holds, and remembers what was there before.
+	Apply(ctx context.Context, s Settings) error
+
+	// Restore undoes all that Apply did. It may be called any number of times.
+	Restore(ctx context.Context) error
+
+	// Drain returns when nothing of this or an earlier load is on its way: queues are empty and nothing is in flight. It does not purge.
+	Depths(ctx context.Context) (Depths, error)
+
+	// Purge empties the queues that hold requests and responses, not the dead-letter queues.
+	Purge(ctx context.Context) error
+
+	// Request returns the request that asks for one subject that takes work; the sender adds the key.
+	// Via says on which way: by the API and the queue, or straight to the function.
+	Request(via string, work time.Duration) (Request, error)
+
+	// Observe asks the tables for subjects and tells what they have. Records of which nothing is known are left out.
+	Observe(ctx context.Context, l *ledger.Ledger, records []ledger.Record, tell func(seq uint64, o ledger.Observation) error) error
+
+	// DeadLetters tells the subjects of messages in the dead-letter queues since began, and leaves them there.
+	DeadLetters(ctx context.Context, tell func(subject string)) error
+
+	// TraceLink returns the address of a page that shows a trace, or "".
+	TraceLink(traceID, subject string) string
+
+	// Incarnation changes when the system is not the same any more: restarted, deployed anew, changed by somebody else.
+	Incarnation(ctx context.Context) (string, error)
+}
+
+// A Request is how to ask for a subject.
+type Request struct {
+	Method, URL string
+	Header      http.Header
+	Body        func(key string) ([]byte, error) // nil for none; key is the subject's Idempotency-Key
+	Transport   http.RoundTripper                // signs if that is necessary
+	// Subject reads the subject and its trace from an answer; it is told status and body.
+	Subject func(code int, body []byte) (subject, traceID string)
+}
+
+// Settings are what an experiment varies. Nil leaves as it is.
+type Settings struct {
+	Concurrency *int // MaximumConcurrency of the requests mapping; 0 for none
+	Batch       *int
+	Visibility  *time.Duration
+	Enabled     *bool   // the requests mapping
+	Reserved    *int    // reserved concurrency of the handler; -1 for none
+	Route       *string // "sqs": the rule fills the queue; "hidden": the rule invokes the function
+}
+
+// Depths are the messages of the queues.
+type Depths struct {
+	Requests, RequestsInFlight, Responses, ResponsesInFlight, RequestsDead, ResponsesDead, RuleDead, Unroutable int
+}

@@ -52,7 +52,7 @@ var rules = []rule{
 	{folder: "telemetry/tracetree/...", ours: []string{"telemetry/segment"}, never: []string{aws, otel}},
 	{folder: "telemetry/trace/...", ours: []string{"lambdas/arvo", "telemetry/segment", "telemetry/tracetree"}}, // arvo: a subject's trace is in the subject, and there is one reader of subjects
 	{folder: "telemetry", ours: []string{"lambdas/arvo", "lambdas/broker", "telemetry/segment"}},                // broker: its Observer and Delivery, and the form of trace headers
-	{folder: "loadtest/...", ours: []string{"dashboards/draw", "telemetry/segment", "telemetry/tracetree"}},
+	{folder: "loadtest/...", ours: []string{"dashboards/draw", "telemetry/segment", "telemetry/tracetree", "lambdas/local/template"}}, // template: what is simulated is what template.yaml says
 	{folder: "dashboards/..."},
 }
 

@@ -233,7 +233,7 @@ func BenchmarkQueueToLambda(b *testing.B) {
 						id := fmt.Sprint(prefix, i)
 						in.Entries = append(in.Entries, sqstypes.SendMessageBatchRequestEntry{
 							Id:          aws.String(fmt.Sprint(i - first)),
-							MessageBody: aws.String(`{"id":"` + id + `","time":"2026-11-23T07:00:00Z","detail":` + event(id, id, "com.workload.simulate", "com.workload.simulate", `{"sleep_ms":50}`) + `}`),
+							MessageBody: aws.String(`{"id":"` + id + `","source":"api.thin.lambda","detail-type":"com.workload.simulate","time":"2026-11-23T07:00:00Z","detail":` + event(id, id, "com.workload.simulate", "com.workload.simulate", `{"sleep_ms":50}`) + `}`),
 						})
 					}
 					if out, err := s.queues.SendMessageBatch(b.Context(), in); err != nil || len(out.Failed) > 0 {

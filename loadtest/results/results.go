@@ -45,6 +45,7 @@ type Run struct {
 	Clock       Clock     `json:"clock"`
 	Setup       Setup     `json:"setup"`
 	CostUSD     *float64  `json:"cost_usd,omitempty"` // estimated before the run, on AWS
+	MemoryMB    *float64  `json:"memory_mb,omitempty"` // the most that the local stack and its Lambdas took at one time (PSS, MiB), where it can be told
 	Notes       []string  `json:"notes,omitempty"`    // what a reader should know: what could not be restored, what did not fit
 }
 
@@ -147,6 +148,15 @@ type Cell struct {
 	Series        Series   `json:"series"`
 	Slowest       []Traced `json:"slowest"`  // and where they spent their time: at most 10
 	Examples      Examples `json:"examples"` // subjects that are not as they should be, at most 20 of each
+
+	Simulated *Simulated `json:"simulated,omitempty"` // of the same load on the same setup, where that can be simulated
+}
+
+// Simulated is what a simulation says of a cell (package forecast): beside the cell's own figures it shows how far the
+// forecasts of the same simulation may be believed.
+type Simulated struct {
+	CompletedRate float64  `json:"completed_rate"` // of the measured stages
+	DrainS        *float64 `json:"drain_s"`        // null when it did not drain
 }
 
 // Params are what a cell differs in from others.
@@ -279,6 +289,7 @@ type Forecast struct {
 	Prices   string   `json:"prices"` // their date and region
 	Levels   []Level  `json:"levels"`
 	Changed  []string `json:"changed,omitempty"` // settings that differ from the template
+	Fitted   []Level  `json:"fitted,omitempty"`  // the same rates, each with settings raised for it as far as is possible
 }
 
 // Level is a rate and what holds it.
@@ -287,6 +298,7 @@ type Level struct {
 	Cohort     int64    `json:"cohort"` // k: subjects that one token stands for
 	Accepted   float64  `json:"accepted_rate"`
 	Completed  float64  `json:"completed_rate"` // while the load goes on
+	Settled    float64  `json:"settled_rate"`   // completed in the last fifth of the load, when ramps are over
 	Rejected   int64    `json:"rejected"`
 	Dead       int64    `json:"dead_lettered"`
 	PeakBack   int64    `json:"peak_backlog"`
@@ -296,7 +308,8 @@ type Level struct {
 	Waits      Waits    `json:"waits_ms"`
 	Binding    string   `json:"binding,omitempty"` // the limit that holds most subjects back; empty for none
 	BindingWhy string   `json:"binding_why,omitempty"`
-	Raise      []string `json:"raise"` // what to raise for this rate, the lowest ceiling first
+	Raise      []string `json:"raise"`            // what to raise for this rate, the lowest ceiling first
+	Raised     []string `json:"raised,omitempty"` // what was raised for it
 	USDMillion float64  `json:"usd_per_million"`
 	Cost       []Cost   `json:"cost"`
 	ComputeS   float64  `json:"compute_s"` // how long the simulation took

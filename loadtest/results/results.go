@@ -44,9 +44,9 @@ type Run struct {
 	Host        Host      `json:"host"`
 	Clock       Clock     `json:"clock"`
 	Setup       Setup     `json:"setup"`
-	CostUSD     *float64  `json:"cost_usd,omitempty"` // estimated before the run, on AWS
+	CostUSD     *float64  `json:"cost_usd,omitempty"`  // estimated before the run, on AWS
 	MemoryMB    *float64  `json:"memory_mb,omitempty"` // the most that the local stack and its Lambdas took at one time (PSS, MiB), where it can be told
-	Notes       []string  `json:"notes,omitempty"`    // what a reader should know: what could not be restored, what did not fit
+	Notes       []string  `json:"notes,omitempty"`     // what a reader should know: what could not be restored, what did not fit
 }
 
 // Host is the machine that sent the load.

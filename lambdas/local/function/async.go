@@ -3,25 +3,29 @@ package function
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"time"
-
-	"example.com/arvo/lambdas/local/wire"
 )
 
 // Asynchronous invocation, as documented under "Error handling for asynchronous invocation": a function error is tried
 // twice more, after one and two minutes; a throttle is tried again from 1 s, doubling to 5 minutes, for six hours.
 // There are no destinations and no dead-letter queue: an event that fails for good is counted, logged and gone.
 const (
-	asyncLimit    = 10000 // events waiting; each costs a goroutine and its payload
+	asyncLimit    = 10000    // events waiting; each costs a goroutine
+	asyncBytes    = 64 << 20 // of the payloads of all that wait
 	asyncMaxAge   = 6 * time.Hour
 	asyncMaxDelay = 5 * time.Minute
 )
 
 var asyncRetries = []time.Duration{time.Minute, 2 * time.Minute}
 
+// asyncQueue is the queue behind asynchronous invocation, which nobody can look into but by [Stats]; Service.mu guards it.
+type asyncQueue struct {
+	events, bytes int
+}
+
 // InvokeAsync accepts an event for a function and returns at once; the function runs later, at least once unless the
-// event is dropped. An accepted event does not survive [Service.Close].
+// event is dropped. An accepted event does not survive [Service.Close]. When 10,000 events are waiting, or 64 MB of them,
+// no more are accepted: TooManyRequestsException ([Throttled]).
 func (s *Service) InvokeAsync(req Request) error {
 	if len(req.Payload) > MaxAsyncPayload {
 		return tooLarge(len(req.Payload), "Event", MaxAsyncPayload)
@@ -34,17 +38,26 @@ func (s *Service) InvokeAsync(req Request) error {
 		return s.notFound(req.Function)
 	case s.closed:
 		return errClosing
-	case s.asyncQueue >= asyncLimit:
-		return &wire.Error{Code: "TooManyRequestsException", Message: "Rate Exceeded.", Status: http.StatusTooManyRequests, Members: map[string]any{"Reason": "CallerRateLimitExceeded"}}
+	case s.async.events >= asyncLimit || s.async.bytes+len(req.Payload) > asyncBytes:
+		return throttled("CallerRateLimitExceeded")
 	}
-	s.asyncQueue++
+	s.async.events++
+	s.async.bytes += len(req.Payload)
+	f.stats.AsyncEvents++
+	f.stats.AsyncQueued++
 	s.work.Go(func() {
-		reason := s.runAsync(req)
+		reason := s.runAsync(f, req)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.asyncQueue--
+		s.async.events--
+		s.async.bytes -= len(req.Payload)
+		f.stats.AsyncQueued--
 		if reason != "" {
 			f.stats.AsyncDropped++
+			if s.closed {
+				f.asyncCut++ // Close tells of all of them together
+				return
+			}
 			slog.Warn("asynchronous event dropped", "function", req.Function, "reason", reason)
 		}
 	})
@@ -52,7 +65,7 @@ func (s *Service) InvokeAsync(req Request) error {
 }
 
 // runAsync invokes until the function succeeds; otherwise it says why it gave up.
-func (s *Service) runAsync(req Request) (dropped string) {
+func (s *Service) runAsync(f *function, req Request) (dropped string) {
 	accepted, backoff, failures := time.Now(), time.Second, 0
 	for {
 		res, err := s.Invoke(s.stop, req)
@@ -74,10 +87,19 @@ func (s *Service) runAsync(req Request) (dropped string) {
 		if time.Since(accepted)+wait > asyncMaxAge {
 			return "EventAgeExceeded"
 		}
-		if !sleep(s.stop, wait) {
+		s.asyncWaits(f, 1)
+		woke := sleep(s.stop, wait)
+		s.asyncWaits(f, -1)
+		if !woke {
 			return errClosing.Message
 		}
 	}
+}
+
+func (s *Service) asyncWaits(f *function, n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.stats.AsyncWaiting += n
 }
 
 // sleep waits; it reports false when ctx ended first.

@@ -54,6 +54,8 @@
 //     streaming: the runtime that asks gets a clear refusal.
 //   - On a timeout the process is killed at once, without the SIGTERM that a registered extension brings on AWS.
 //   - A response that was posted stands, even if the process then crashes or never asks for the next event.
-//   - Asynchronous events are kept in memory, and dropped ones go to the program's log: there are no destinations.
+//   - Asynchronous events are kept in memory, 10,000 of them and 64 MB at most, above which callers are refused with
+//     TooManyRequestsException. Dropped ones are counted and go to the program's log: there are no destinations. Retries
+//     of throttled ones wait 1 s, 2 s, 4 s and so on up to 5 minutes, without jitter: AWS publishes the first and the last.
 //   - Signatures are not asked for. Any process of this machine can reach the Runtime API of an environment.
 package function

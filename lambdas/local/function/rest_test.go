@@ -360,11 +360,59 @@ func TestAsynchronousInvocation(t *testing.T) {
 			t.Error("Prewarm after Close went well")
 		}
 	})
-	t.Run("waiting retries do not hold up Close", func(t *testing.T) {
+	t.Run("waiting retries do not hold up Close, and count as dropped", func(t *testing.T) {
 		s := start(t, function.Options{}, nil) // closes within seconds; the first retry is due in a minute
 		if err := s.InvokeAsync(function.Request{Function: "probe", Payload: []byte(`{"Do":"error"}`)}); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the first attempt failed", func() bool { return s.Stats("probe").Errors == 1 })
+		eventually(t, "the first attempt failed, and the event waits", func() bool { return s.Stats("probe").AsyncWaiting == 1 })
+		if st := s.Stats("probe"); st.Errors != 1 || st.AsyncEvents != 1 || st.AsyncQueued != 1 {
+			t.Errorf("stats: %+v", st)
+		}
+		if err := s.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if st := s.Stats("probe"); st.AsyncDropped != 1 || st.AsyncQueued != 0 || st.AsyncWaiting != 0 {
+			t.Errorf("stats after Close: %+v", st)
+		}
+	})
+	t.Run("an event for a function without concurrency waits until it has some", func(t *testing.T) {
+		none := 0
+		s := start(t, function.Options{}, func(c *function.Config) { c.ReservedConcurrency = &none })
+		if err := s.InvokeAsync(function.Request{Function: "probe"}); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it was throttled and waits", func() bool { st := s.Stats("probe"); return st.Throttles == 1 && st.AsyncWaiting == 1 })
+		if err := s.SetReservedConcurrency("probe", nil); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it has run", func() bool { st := s.Stats("probe"); return st.Invocations == 1 && st.AsyncQueued == 0 })
+		if st := s.Stats("probe"); st.AsyncDropped != 0 {
+			t.Errorf("stats: %+v", st)
+		}
+	})
+	t.Run("the queue is bounded in events and in bytes", func(t *testing.T) {
+		for _, c := range []struct{ size, most int }{{0, 10_000}, {function.MaxAsyncPayload, 64}} {
+			none := 0
+			s := start(t, function.Options{}, func(c *function.Config) { c.ReservedConcurrency = &none })
+			payload := bytes.Repeat([]byte(" "), c.size)
+			accepted := 0
+			for accepted <= c.most {
+				err := s.InvokeAsync(function.Request{Function: "probe", Payload: payload})
+				if err != nil {
+					if !function.Throttled(err) {
+						t.Fatal(err)
+					}
+					break
+				}
+				accepted++
+			}
+			if accepted != c.most {
+				t.Errorf("%d events of %d bytes were accepted, want %d", accepted, c.size, c.most)
+			}
+			if err := s.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
 	})
 }

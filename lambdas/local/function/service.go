@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -83,7 +84,10 @@ type Stats struct {
 	Errors        int // invocations with a function error: reported, crashed, timed out
 	Throttles     int
 	ColdStarts    int // invocations that had to wait for a new environment
-	AsyncDropped  int // asynchronous events given up after their retries
+	AsyncEvents   int // asynchronous events accepted
+	AsyncDropped  int // of which given up after their retries, or because the Service was closed
+	AsyncQueued   int // of which neither succeeded nor given up yet; those that run included
+	AsyncWaiting  int // of which wait for another try
 	Concurrent    int // invocations running now
 	MaxConcurrent int
 	Environments  int // processes alive now, starting ones included
@@ -103,10 +107,10 @@ type Service struct {
 	closed     bool // no new invocation
 	drained    chan struct{}
 
-	work       sync.WaitGroup // every goroutine of the Service
-	stop       context.Context
-	stopNow    context.CancelFunc
-	asyncQueue int // asynchronous events accepted and not settled
+	work    sync.WaitGroup // every goroutine of the Service
+	stop    context.Context
+	stopNow context.CancelFunc
+	async   asyncQueue
 }
 
 // function is a function's state, guarded by Service.mu.
@@ -117,6 +121,7 @@ type function struct {
 	reserved *int
 	running  int
 	stats    Stats
+	asyncCut int // asynchronous events dropped because of Close
 }
 
 // settings are the part of a function that its environments are made from. They never change: an update makes new ones.
@@ -420,6 +425,11 @@ func (s *Service) Close(ctx context.Context) error {
 	})
 	s.work.Wait()
 	release()
+	for name, f := range s.functions { // nobody else is left to hold the lock
+		if f.asyncCut > 0 {
+			slog.Warn("asynchronous events dropped: they had not succeeded when the local Lambda shut down", "function", name, "events", f.asyncCut)
+		}
+	}
 	s.spawner.close()
 	return err
 }

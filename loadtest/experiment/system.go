@@ -2,9 +2,9 @@ package experiment
 
 import (
 	"context"
-	"net/http"
 	"time"
 
+	"example.com/arvo/loadtest/attack"
 	"example.com/arvo/loadtest/ledger"
 	"example.com/arvo/loadtest/results"
 )
@@ -21,7 +21,7 @@ type System interface {
 	// Restore undoes all that Apply did. It may be called any number of times.
 	Restore(ctx context.Context) error
 
-	// Drain returns when nothing of this or an earlier load is on its way: queues are empty and nothing is in flight. It does not purge.
+	// Depths returns how many messages the queues hold. On AWS the numbers are approximate, and late.
 	Depths(ctx context.Context) (Depths, error)
 
 	// Purge empties the queues that hold requests and responses, not the dead-letter queues.
@@ -45,14 +45,7 @@ type System interface {
 }
 
 // A Request is how to ask for a subject.
-type Request struct {
-	Method, URL string
-	Header      http.Header
-	Body        func(key string) ([]byte, error) // nil for none; key is the subject's Idempotency-Key
-	Transport   http.RoundTripper                // signs if that is necessary
-	// Subject reads the subject and its trace from an answer; it is told status and body.
-	Subject func(code int, body []byte) (subject, traceID string)
-}
+type Request = attack.Request
 
 // Settings are what an experiment varies. Nil leaves as it is.
 type Settings struct {
@@ -64,7 +57,20 @@ type Settings struct {
 	Route       *string // "sqs": the rule fills the queue; "hidden": the rule invokes the function
 }
 
+// Ways of a subject, as [System.Request] and [Settings.Route] name them.
+const (
+	ViaAPI      = "api"    // POST to the API, and on by the bus
+	ViaFunction = "none"   // invoked by the sender, which waits: there is no queue
+	RouteQueue  = "sqs"    // the rule puts the event into the requests queue
+	RouteHidden = "hidden" // the rule invokes the function, by the queue that Lambda keeps for asynchronous invocations
+)
+
 // Depths are the messages of the queues.
 type Depths struct {
 	Requests, RequestsInFlight, Responses, ResponsesInFlight, RequestsDead, ResponsesDead, RuleDead, Unroutable int
+}
+
+// Waiting returns how many messages are on their way, those in dead-letter queues left out.
+func (d Depths) Waiting() int {
+	return d.Requests + d.RequestsInFlight + d.Responses + d.ResponsesInFlight
 }

@@ -3,6 +3,7 @@ package broker
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,19 +15,22 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"example.com/arvo/lambdas/arvo"
 )
 
-// A Delivery is one event as it came from a queue.
+// A Delivery is one event as it came from a queue, or straight from a rule.
 type Delivery struct {
 	Envelope
-	MessageID   string
-	TraceHeader string    // the queue's AWSTraceHeader
-	SentAt      time.Time // into the queue, with milliseconds
+	MessageID   string    // of the queue; "" when there was none
+	TraceHeader string    // the queue's AWSTraceHeader, or the invocation's own when there was no queue
+	SentAt      time.Time // into the queue, with milliseconds; zero when there was none
 	ReceivedAt  time.Time // by this invocation
-	Receives    int       // how often the queue has handed it out, this time included
+	Receives    int       // how often the queue has handed it out, this time included; 1 without a queue: Lambda does not count for us
 }
 
 // QueueAPI is the part of the SQS client that a [Consumer] uses.
@@ -52,7 +56,8 @@ type ConsumerConfig struct {
 	Jitter func() float64 // in [0,1); nil: math/rand/v2
 }
 
-// A Consumer handles batches of messages from event source mappings. It may be used by many goroutines.
+// A Consumer handles batches of messages from event source mappings, and events that a rule sends to the function itself.
+// It may be used by many goroutines.
 type Consumer struct {
 	ConsumerConfig
 	urls sync.Map // queue ARN -> URL
@@ -146,6 +151,86 @@ func (c *Consumer) Batch(ctx context.Context, batch events.SQSEvent) (events.SQS
 	return c.answer(ctx, batch.Records, deliveries, p.close()), nil
 }
 
+var _ lambda.Handler = (*Consumer)(nil)
+
+// Invoke implements [lambda.Handler]: it takes a batch of SQS messages, as [Consumer.Batch] does, or one EventBridge
+// envelope. What became of the envelope's event is the invocation's own result: "null", or the error.
+func (c *Consumer) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	var in struct {
+		Records []events.SQSMessage
+		Detail  json.RawMessage `json:"detail"`
+	}
+	if err := json.Unmarshal(payload, &in); err != nil {
+		return nil, fmt.Errorf("%w: %w", errPayload, err)
+	}
+	switch {
+	case in.Records != nil && in.Detail == nil:
+		out, err := c.Batch(ctx, events.SQSEvent{Records: in.Records})
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(out)
+	case in.Records == nil && in.Detail != nil:
+		if err := c.direct(ctx, payload); err != nil {
+			return nil, err
+		}
+		return []byte("null"), nil
+	}
+	return nil, errPayload
+}
+
+var errPayload = errors.New("broker: the invocation is neither a batch of SQS messages nor an EventBridge envelope")
+
+// direct handles the event of an envelope that is the whole invocation.
+func (c *Consumer) direct(ctx context.Context, payload []byte) error {
+	d := Delivery{ReceivedAt: time.Now(), Receives: 1}
+	d.TraceHeader, _ = ctx.Value("x-amzn-trace-id").(string) // where aws-lambda-go keeps it
+	work, cancel := ctx, context.CancelFunc(func() {})
+	if deadline, ok := ctx.Deadline(); ok {
+		work, cancel = context.WithDeadline(ctx, deadline.Add(-c.Margin))
+	}
+	defer cancel()
+	var err error
+	if d.Envelope, err = ParseEnvelope(payload); err == nil {
+		err = ErrNotStarted
+		if work.Err() == nil {
+			handled := make(chan error, 1)
+			go func() { handled <- c.handle(work, d) }()
+			select {
+			case err = <-handled:
+			case <-work.Done():
+				select {
+				case err = <-handled: // it may have ended at the same time
+				default:
+					err = ErrUnfinished
+				}
+			}
+		}
+	}
+	if err != nil {
+		attrs := append([]any{"error", err}, naming(d.Event, d.TraceHeader)...)
+		if stack := stackOf(err); stack != "" {
+			attrs = append(attrs, "stack", stack)
+		}
+		c.Log.WarnContext(ctx, "event failed: whoever invoked the function with it is told", attrs...)
+	}
+	return err
+}
+
+// naming is what a log line says of an event, or where there is none, of the message that should have been one. The line
+// belongs to the trace of the message, and the context to that of the invocation.
+func naming(ev arvo.Event, header string) (attrs []any) {
+	if ev.ID != "" {
+		attrs = append(attrs, "event_type", ev.Type, "event_id", ev.ID, "subject", ev.Subject)
+	} else if header != "" {
+		attrs = append(attrs, "trace_header", header)
+	}
+	if trace := cmp.Or(TraceID(ev.Traceparent), TraceID(Traceparent(header))); trace != "" {
+		attrs = append(attrs, "xray_trace_id", trace)
+	}
+	return attrs
+}
+
 // progress is how far the messages of a batch have come. Once it is closed, nothing starts and nothing changes: what the
 // queue is told stays true.
 type progress struct {
@@ -214,16 +299,7 @@ func (c *Consumer) answer(ctx context.Context, records []events.SQSMessage, deli
 		}
 		receives := receiveCount(records[i])
 		attrs := []any{"message_id", records[i].MessageId, "receives", receives, "error", err}
-		ev, h := deliveries[i].Event, records[i].Attributes[traceHeader]
-		if ev.ID != "" {
-			attrs = append(attrs, "event_type", ev.Type, "event_id", ev.ID, "subject", ev.Subject)
-		} else if h != "" {
-			attrs = append(attrs, "trace_header", h)
-		}
-		// The line belongs to the trace of the message, and ctx to that of the batch.
-		if trace := cmp.Or(TraceID(ev.Traceparent), TraceID(Traceparent(h))); trace != "" {
-			attrs = append(attrs, "xray_trace_id", trace)
-		}
+		attrs = append(attrs, naming(deliveries[i].Event, records[i].Attributes[traceHeader])...)
 		if stack := stackOf(err); stack != "" {
 			attrs = append(attrs, "stack", stack)
 		}

@@ -1,6 +1,7 @@
 // Package broker carries Arvo events over EventBridge and SQS: out through a [Publisher], in through a [Consumer].
 //
 //	handler ──events──▶ Publisher ──PutEvents──▶ bus ──rule──▶ queue ──batch──▶ Consumer ──Delivery──▶ handler
+//	                                              └───────rule, one event──────────▲
 //
 // # Publisher
 //
@@ -51,6 +52,26 @@
 //
 // Each failure is logged once, here, without the message's body; that of a panic with its stack.
 //
+// # Without a queue
+//
+// A rule may also name the function as its target, and anybody who may invoke it can do so with an envelope.
+// [Consumer.Invoke] takes both: a batch of messages, or one envelope, which is one [Delivery] without a message id. There is
+// no list of failures then; the invocation itself succeeds with null, or fails with what the handler returned, a panic as a
+// violation, an envelope that [ParseEnvelope] refuses with its error. So
+//
+//   - a synchronous caller sees the failure, and it is up to him to try again;
+//   - after an asynchronous invocation, which is what a rule does, Lambda tries again twice, after one and two minutes,
+//     contention or not, and then drops the event or gives it to the function's own failure destination. A throttled one it
+//     keeps for up to six hours. The dead-letter queue of the rule sees none of that;
+//   - an event that is not finished [ConsumerConfig].Margin before the deadline fails with [ErrUnfinished], and its handler
+//     may still be at work when it comes again.
+//
+// Events of one subject have no order, and nothing but the function's concurrency limits how many are handled at a time. An
+// event handled on both ways is handled twice: its outputs have the same derived ids, as after any second delivery.
+// A payload that is neither, or that has both Records and a detail, fails the invocation.
+//
+// # Delivery
+//
 // Delivery is at least once, unordered: whoever handles a [Delivery] deduplicates on (subject, source, id).
 //
 // # Trust
@@ -61,7 +82,8 @@
 // publisher speaks for, by the condition keys events:source and events:detail-type. These see the envelope, whose source
 // and detail-type a publisher could make up; [ParseEnvelope] therefore refuses a message whose envelope says anything else
 // than its event, and the condition holds for the event as well. A queue is for the rules to send to, and for the consumer
-// that puts a message back: what anybody else puts there has been past no condition.
+// that puts a message back: what anybody else puts there has been past no condition. Nor has what somebody invokes the
+// function with who has lambda:InvokeFunction on it: that is for the bus, and for those who may speak for any service.
 //
 // # Observer
 //

@@ -1,6 +1,7 @@
 // Command federated_handler hosts services and routes each event to the one that its "to" names.
 //
-// It takes batches of a queue that a rule of the bus fills. Which services it hosts is a matter of deployment, not of
+// It takes batches of a queue that a rule of the bus fills, or one event as the bus wraps it, from a rule that has the
+// function itself as its target or from a synchronous Invoke. Which services it hosts is a matter of deployment, not of
 // code: HOSTED lists their sources. The same binary hosts all of them, or one alone.
 //
 // # Promises
@@ -9,8 +10,14 @@
 // the dead-letter queue. What a service did is recorded before it is published ([store.Effects]), and ids of outputs are
 // derived from the input, so a second delivery repeats no effect and publishes the same events.
 //
+// An event that comes without the queue (see [broker.Consumer.Invoke]) ends in the events that its service answers, in a
+// system error event, or in the failure of the invocation: a synchronous caller is told of it, and after an asynchronous
+// invocation Lambda tries twice more and then drops the event, or gives it to a destination that the function would need
+// for that. Its outputs have the ids that they have after a delivery by the queue. A payload that is neither a batch nor an
+// envelope fails, and nothing is done.
+//
 // An answer to a client (to = api.thin.lambda) gets the extension receivedat: epoch milliseconds at which this host took
-// the input from its queue. A client can then tell waiting from working without the trace.
+// the input from its queue, or at which it was invoked with it. A client can then tell waiting from working without the trace.
 //
 // A workflow's step, the events that it sends included, is kept ([store.Workflows]) before anything is published. A
 // delivery that comes again, after a crash in between or without one, publishes exactly the same events. A step that leaves
@@ -61,7 +68,7 @@ func main() {
 		slog.Error("federated_handler cannot start", "error", err)
 		os.Exit(1)
 	}
-	lambda.Start(t.Lambda(lambda.NewHandler(consumer.Batch)))
+	lambda.Start(t.Lambda(consumer))
 }
 
 // setup makes the function from its environment, and what makes it visible.

@@ -38,6 +38,12 @@
 // [Stats] and named in the log if there is no such queue or it refuses the event. Only the end of the process, or a
 // [Service.Close] that is cut short, loses what is still under way. There is no order.
 //
+// A target is an SQS queue or a Lambda function; the ARN of anything else is refused. A queue gets the event as the body of a
+// message, with the trace header beside it. A function is invoked asynchronously, with the event as its payload and the
+// trace header as that of the invocation, and for the bus the delivery has succeeded when Lambda's own queue has taken the
+// event: what becomes of it there (Lambda's retries, a throttled function that answers minutes later or never) neither the
+// target's RetryPolicy nor its dead-letter queue sees. That is the queue which a rule has even when it has none.
+//
 // An error of a target that may pass (see [Target]) is tried again under the target's RetryPolicy, after 0.5 to 1 s, 1 to
 // 2 s, 2 to 4 s and so on up to 10 minutes. After that, and at once for other errors and for targets that do not exist, the
 // event itself goes to the dead-letter queue, with the attributes RULE_ARN, TARGET_ARN, ERROR_CODE, ERROR_MESSAGE,
@@ -63,7 +69,8 @@
 //   - Scheduled rules fire on the second, and once; EventBridge says within the minute, and at least once. Whether other
 //     rules see a schedule's event on AWS is not documented; here none does.
 //   - Tags, permissions, archives, managed rules, API destinations, and parameters for particular kinds of targets are
-//     refused, not ignored. Roles are kept and reported; nobody is refused.
+//     refused, not ignored. Roles are kept and reported; nobody is refused: neither the policy of a queue nor the resource policy
+//     of a function (lambda:InvokeFunction for events.amazonaws.com), without which AWS delivers nothing, is asked for.
 //   - All entries of a call have the same time of acceptance.
 //   - An InputPath that leads nowhere sends the event to the dead-letter queue with ERROR_CODE INVALID_INPUT. What
 //     EventBridge does then is not documented.

@@ -319,6 +319,9 @@ func check(c TargetConfig, i int) (*target, error) {
 	if !isARN(c.ARN) {
 		return nil, wire.Errorf("ValidationException", "Parameter %s is not valid. Reason: Provided Arn is not in correct format.", clip(c.ARN))
 	}
+	if !deliverable(c.ARN) {
+		return nil, wire.Errorf("ValidationException", "Parameter %s is not valid. Reason: target %s is neither an SQS queue nor a Lambda function, and this event bus delivers to nothing else.", clip(c.ARN), c.ID)
+	}
 	if dead := c.DeadLetterARN; dead != "" && !(isARN(dead) && strings.HasPrefix(dead, "arn:aws:sqs:")) {
 		return nil, wire.Errorf("ValidationException", "Parameter DeadLetterConfig.Arn %s of target %s is not the ARN of an SQS queue.", clip(dead), c.ID)
 	}
@@ -369,4 +372,11 @@ func check(c TargetConfig, i int) (*target, error) {
 func isARN(s string) bool {
 	parts := strings.SplitN(s, ":", 6)
 	return len(parts) == 6 && parts[0] == "arn" && parts[2] != "" && parts[5] != "" && len(s) <= 1600
+}
+
+// deliverable tells whether an ARN is of a kind that events can be sent to here. Whether there is such a queue or function
+// shows when an event is due: a target may be named before it exists, as on AWS.
+func deliverable(arn string) bool {
+	service, resource := strings.SplitN(arn, ":", 6)[2], strings.SplitN(arn, ":", 6)[5]
+	return service == "sqs" || service == "lambda" && strings.HasPrefix(resource, "function:")
 }

@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,12 +27,16 @@ func cloudFormation(s *template.Stack, started time.Time) wire.Query {
 		}
 		return listResources(s, started), nil
 	}
+	resources := func(_ context.Context, form url.Values) (any, error) {
+		return describeResources(s, started, form)
+	}
 	return wire.Query{
 		Version:   "2010-05-15",
 		Namespace: "http://cloudformation.amazonaws.com/doc/2010-05-15/",
 		Operations: map[string]func(context.Context, url.Values) (any, error){
-			"DescribeStacks":     describe,
-			"ListStackResources": list,
+			"DescribeStacks":         describe,
+			"DescribeStackResources": resources,
+			"ListStackResources":     list,
 		},
 	}
 }
@@ -102,6 +107,55 @@ func listResources(s *template.Stack, started time.Time) any {
 	return struct {
 		Summaries member[resourceSummary] `xml:"StackResourceSummaries"`
 	}{member[resourceSummary]{summaries}}
+}
+
+type resourceDescription struct {
+	StackID      string `xml:"StackId"`
+	StackName    string
+	LogicalID    string `xml:"LogicalResourceId"`
+	PhysicalID   string `xml:"PhysicalResourceId"`
+	ResourceType string
+	Timestamp    string
+	Status       string `xml:"ResourceStatus"`
+	Drift        struct {
+		Status string `xml:"StackResourceDriftStatus"`
+	} `xml:"DriftInformation"`
+}
+
+// maxDescribed is how many resources DescribeStackResources returns; ListStackResources returns all.
+const maxDescribed = 100
+
+// describeResources finds a stack by its name, or by the physical id of one of its resources.
+func describeResources(s *template.Stack, started time.Time, form url.Values) (any, error) {
+	name, physical, logical := form.Get("StackName"), form.Get("PhysicalResourceId"), form.Get("LogicalResourceId")
+	switch {
+	case name != "" && physical != "":
+		return nil, wire.Errorf("ValidationError", "Both StackName and PhysicalResourceId cannot be specified together")
+	case name == "" && physical == "":
+		return nil, wire.Errorf("ValidationError", "Either StackName or PhysicalResourceId must be specified")
+	case physical != "" && !slices.ContainsFunc(s.Resources, func(r template.Resource) bool { return r.PhysicalID == physical }):
+		return nil, wire.Errorf("ValidationError", "Stack for %s does not exist", physical)
+	case name != "" && name != s.Name && name != s.ID:
+		return nil, noStack(name)
+	}
+	var found []resourceDescription
+	for _, r := range s.Resources {
+		if logical != "" && r.LogicalID != logical || len(found) == maxDescribed {
+			continue
+		}
+		d := resourceDescription{
+			StackID: s.ID, StackName: s.Name, LogicalID: r.LogicalID, PhysicalID: r.PhysicalID, ResourceType: r.Type,
+			Timestamp: timestamp(started), Status: "CREATE_COMPLETE",
+		}
+		d.Drift.Status = "NOT_CHECKED"
+		found = append(found, d)
+	}
+	if found == nil {
+		return nil, wire.Errorf("ValidationError", "Resource %s does not exist for stack %s", logical, s.Name)
+	}
+	return struct {
+		Resources member[resourceDescription] `xml:"StackResources"`
+	}{member[resourceDescription]{found}}, nil
 }
 
 func timestamp(t time.Time) string {

@@ -33,7 +33,7 @@
 //     here as there; who wants a tick sooner sends what the rule's target would get (its Input) to the queue by hand.
 //   - Memory sizes are reported and not enforced; CPU is what the machine gives.
 //   - Throttling quotas of PutEvents and of DynamoDB are not simulated; see package fault for injected throttling.
-//   - CloudFormation answers DescribeStacks and ListStackResources only. To change a stack, change the template and
+//   - CloudFormation answers DescribeStacks, DescribeStackResources and ListStackResources only. To change a stack, change the template and
 //     start again; a mapping, a function and a queue can be changed through their own services.
 //
 // Each service's package comment lists what differs within it.
@@ -261,15 +261,15 @@ func (s *Stack) drain(ctx context.Context) error {
 	return nil
 }
 
-// Backlog is how much accepted work there is: events on the bus, messages in the queues that feed functions, running
-// invocations. An event that is being handled counts as message and as invocation.
+// Backlog is how much accepted work there is: events on the bus, messages in the queues that feed functions, asynchronous
+// events, running invocations. An event that is being handled counts as message or asynchronous event, and as invocation.
 func (s *Stack) Backlog() int {
 	working, waiting := s.backlog()
 	return working + waiting
 }
 
-// backlog tells events that are on their way from those that wait, in flight, for another try. Queues whose mapping is
-// off do not count: nobody handles them.
+// backlog tells events that are on their way from those that wait, in flight or in Lambda's asynchronous queue, for another
+// try. Queues whose mapping is off do not count: nobody handles them.
 func (s *Stack) backlog() (working, waiting int) {
 	if s.mappings == nil {
 		return 0, 0
@@ -277,7 +277,10 @@ func (s *Stack) backlog() (working, waiting int) {
 	working = s.bus.Backlog()
 	running := 0
 	for _, f := range s.graph.Functions {
-		running += s.functions.Stats(f.Name).Concurrent
+		st := s.functions.Stats(f.Name)
+		running += st.Concurrent
+		working += st.AsyncQueued - st.AsyncWaiting
+		waiting += st.AsyncWaiting
 	}
 	for _, m := range s.mappings.Mappings() {
 		if m.State() != mapping.Enabled {

@@ -2,6 +2,7 @@ package tracetree
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"example.com/arvo/telemetry/segment"
@@ -19,6 +20,13 @@ const (
 	MissingHop     Kind = "missing hop"
 	InProgress     Kind = "in progress"
 	Cycle          Kind = "cycle"
+)
+
+// The kinds of notes.
+const (
+	BeganElsewhere Kind = "began elsewhere"
+	NotReported    Kind = "not reported"
+	Unfinished     Kind = "unfinished report"
 )
 
 // A Problem is a way in which a trace is not whole.
@@ -46,13 +54,14 @@ func (p Problem) String() string {
 // to are none of its business and belong in a tree of their own.
 //
 //   - no documents, several traces, several roots: a subject has one trace, and a trace begins once.
-//   - dangling parent: parent_id names a document that is not there. Lost, if the id is that of a hop of an event whose
+//   - dangling parent: parent_id names a document that is not there, and that somebody of this trace should have sent; see [Tree.Notes]. Lost, if the id is that of a hop of an event whose
 //     creation is known ([segment.HopID]), or if the span is itself such a hop of the parent that it names, which only
 //     happens when the parent was known to who reported it.
 //   - missing hop: an event that was created and published was not received; a bus was crossed but no queue (lost: both
 //     are reported together); no function took the event from its queue; a function received the event by no queue
 //     although others were reported; a traced call has no segment of the callee.
-//   - in progress: the span never ended. Only the outermost of spans within each other is told.
+//   - in progress: the span never ended. Only the outermost of spans within each other is told, and no creation of an event that was
+//     received: that is a note.
 //   - cycle: the span is its own ancestor.
 //
 // queues are names of queues that need not occur in the tree: without them, a queue all of whose documents were lost is
@@ -80,11 +89,13 @@ func (t *Tree) Check(queues ...string) []Problem {
 		}
 	}
 	missing := missingHops(hops, explained)
+	elsewhere := t.elsewhere()
 
 	for _, s := range t.Spans {
 		switch {
 		case s.Cyclic:
 			report(Cycle, false, s, "it is its own ancestor by its parent %s", s.ParentID)
+		case s.Dangling && elsewhere[s] != "":
 		case s.Dangling:
 			if h, ok := lost[s.parentKey()]; ok {
 				report(DanglingParent, true, s, "its parent %s is the document of %s %s, which did not arrive", s.ParentID, h.what, h.name)
@@ -94,7 +105,7 @@ func (t *Tree) Check(queues ...string) []Problem {
 				report(DanglingParent, false, s, "nothing in the trace leads to its parent %s", s.ParentID)
 			}
 		}
-		if s.InProgress && !s.Complete() && !s.Inferred && (s.Parent == nil || !s.Parent.InProgress) {
+		if s.InProgress && !s.Complete() && !s.Inferred && (s.Parent == nil || !s.Parent.InProgress) && !s.unfinished() {
 			report(InProgress, false, s, "it began and never ended")
 		}
 		if s.Subsegment && s.traced() && !s.hasSegment() {
@@ -105,6 +116,115 @@ func (t *Tree) Check(queues ...string) []Problem {
 		}
 	}
 	return problems
+}
+
+// Notes returns what a reader of the trace wants to know about its documents and what does not make it less whole, in the order of
+// Spans:
+//
+//   - began elsewhere: parent_id names a span of a caller who reports nothing to X-Ray: a client that brought a trace along in
+//     X-Amzn-Trace-Id, or a producer with a tracer of its own. It is told by the span that API Gateway or Lambda made for the first
+//     request, and by a bus, or a receiver, that does not name the span which our publishers derive from the event's id.
+//   - not reported: a queue gave a message out, and the receiver reported nothing, because its process was killed or its
+//     documents were lost; a later delivery counts it. Of an event that no delivery reports, Check tells.
+//   - unfinished report: the creation of an event is in progress still, and the event was received: the process that published it
+//     ended before it could say more.
+func (t *Tree) Notes() []Problem {
+	var notes []Problem
+	note := func(kind Kind, s *Span, format string, args ...any) {
+		notes = append(notes, Problem{Kind: kind, Span: s, Detail: fmt.Sprintf(format, args...)})
+	}
+	elsewhere := t.elsewhere()
+	silent := make(map[*Span][]Delivery)
+	for _, h := range t.Hops() {
+		for _, d := range h.Deliveries() {
+			if d.Span == nil && len(h.Consumers) > 0 {
+				silent[h.Queue] = append(silent[h.Queue], d)
+			}
+		}
+	}
+	for _, s := range t.Spans {
+		if s.Dangling {
+			if who := elsewhere[s]; who != "" {
+				note(BeganElsewhere, s, "its parent %s is a span of %s, who reports elsewhere or nowhere", s.ParentID, who)
+			}
+		}
+		if s.unfinished() {
+			note(Unfinished, s, "in progress: its process ended before it could say more")
+		}
+		for _, d := range silent[s] {
+			note(NotReported, s, "%s: the receiver was killed, or its documents were lost", d)
+		}
+	}
+	return notes
+}
+
+// String is which delivery it is, as "delivery 1 of 2" or "deliveries 1 to 3 of 4".
+func (d Delivery) String() string {
+	if d.First == d.Last {
+		return fmt.Sprintf("delivery %d of %d", d.First, d.Of)
+	}
+	return fmt.Sprintf("deliveries %d to %d of %d", d.First, d.Last, d.Of)
+}
+
+// elsewhere says of dangling spans who made their parent, if it was somebody who has nothing to do with the system.
+func (t *Tree) elsewhere() map[*Span]string {
+	who := make(map[*Span]string)
+	begun, hops := make(map[segment.TraceID]bool), make(map[segment.TraceID]bool)
+	for _, s := range t.Spans {
+		if s.IsBus() || s.IsQueue() {
+			hops[s.TraceID] = true
+		}
+	}
+	for _, s := range t.Roots { // in time order
+		event := s.EventID()
+		switch {
+		case !s.Dangling || s.Subsegment || s.Inferred:
+			begun[s.TraceID] = true
+		case s.Origin == segment.OriginStage || s.Origin == segment.OriginLambda:
+			if !begun[s.TraceID] {
+				who[s] = "the client"
+			}
+		case s.IsBus():
+			if events := s.events(); len(events) > 0 && !slices.ContainsFunc(events, func(event string) bool { return s.ParentID == creationID(s.TraceID, event) }) {
+				who[s] = "the event's producer"
+			}
+			begun[s.TraceID] = true
+		default:
+			if event != "" && !hops[s.TraceID] && s.ParentID != creationID(s.TraceID, event) {
+				who[s] = "the event's producer"
+			}
+			begun[s.TraceID] = true
+		}
+	}
+	return who
+}
+
+// events are the ids of the events that the receivers beneath a bus tell of.
+func (s *Span) events() []string {
+	var ids []string
+	for _, child := range s.Children {
+		switch {
+		case child.Subsegment || child.Inferred:
+		case child.IsQueue():
+			ids = append(ids, child.events()...)
+		case child.EventID() != "":
+			ids = append(ids, child.EventID())
+		}
+	}
+	return ids
+}
+
+// unfinished tells of the creation of an event that is in progress although somebody has received the event.
+func (s *Span) unfinished() bool {
+	if !s.IsCreation() || s.Complete() {
+		return false
+	}
+	for _, child := range s.Children {
+		if !child.Subsegment && !child.Inferred {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *Tree) checkRoots(report func(Kind, bool, *Span, string, ...any)) {

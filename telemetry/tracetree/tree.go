@@ -29,12 +29,14 @@
 // # Waiting
 //
 // [Tree.Times] splits the duration of a trace into work, waiting in queues, transit over buses, and the rest, without
-// counting any moment twice. [Tree.Hops] has the same for each event.
+// counting any moment twice. [Tree.Hops] has the same for each event, and [Hop.Deliveries] the times that a queue gave it out,
+// those of which nobody reported included. Where clocks or the precision of times would have a bus begin before its cause, [Span.Began]
+// corrects it.
 //
 // # Trouble
 //
 // [Tree.Check] says in what way a trace is incomplete, and where it can be shown that a document was lost on its way
-// rather than never sent.
+// rather than never sent. [Tree.Notes] has what is strange and no fault: callers who report elsewhere, receivers that were killed.
 package tracetree
 
 import (

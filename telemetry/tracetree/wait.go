@@ -22,7 +22,7 @@ type Times struct {
 // Wait is the time that passed while events were on their way and nothing worked.
 func (t Times) Wait() time.Duration { return t.Queue + t.Bus }
 
-// Times of the tree, all of its traces together. The interval of a span runs from its start to its end; spans in
+// Times of the tree, all of its traces together. The interval of a span runs from its start ([Span.Began]) to its end; spans in
 // progress have none. Segments of hops, that is of buses and queues that a receiver reported, are waits; all other spans
 // are work. Intervals are united before they are measured, so that a branch that waits beside one that works makes no
 // wait, and a subsegment adds nothing to its segment.
@@ -36,11 +36,12 @@ func (t *Tree) Times() Times {
 	var times Times
 	edges := make([]edge, 0, 2*len(t.Spans))
 	for _, s := range t.Spans {
-		if times.Start == 0 || s.Start < times.Start {
-			times.Start = s.Start
+		began := s.Began()
+		if times.Start == 0 || began < times.Start {
+			times.Start = began
 		}
-		times.End = max(times.End, s.Start, s.End)
-		if s.End <= s.Start {
+		times.End = max(times.End, began, s.End)
+		if s.End <= began {
 			continue
 		}
 		kind := work
@@ -50,7 +51,7 @@ func (t *Tree) Times() Times {
 		case s.IsBus():
 			kind = bus
 		}
-		edges = append(edges, edge{s.Start, kind, 1}, edge{s.End, kind, -1})
+		edges = append(edges, edge{began, kind, 1}, edge{s.End, kind, -1})
 	}
 	times.Duration = times.End.Sub(times.Start)
 	slices.SortFunc(edges, func(a, b edge) int { return cmp.Compare(a.at, b.at) })
@@ -102,10 +103,10 @@ func (h Hop) Transit() time.Duration { return took(h.Bus) }
 func (h Hop) Wait() time.Duration { return took(h.Queue) }
 
 func took(s *Span) time.Duration {
-	if s == nil || s.End < s.Start {
+	if s == nil || s.End < s.Began() {
 		return 0
 	}
-	return s.End.Sub(s.Start)
+	return s.End.Sub(s.Began())
 }
 
 // Hops are the ways of all events, in the order of Spans. An event that several queues took has a hop for each.

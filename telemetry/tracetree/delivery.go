@@ -1,0 +1,151 @@
+package tracetree
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"slices"
+
+	"example.com/arvo/lambdas/jsontext"
+	"example.com/arvo/telemetry/segment"
+)
+
+// Metadata that receivers write, in any namespace; package telemetry does.
+const (
+	keyReceives     = "arvo.message.receives" // how often the queue had given the message out by then
+	keyMessage      = "messaging.message.id"
+	keyEvent        = "cloudevents.event_id"
+	keyBeginUnknown = "arvo.bus.begin_unknown" // of a bus: nobody knows when the event was published
+)
+
+// maxReceives bounds what a document may claim.
+const maxReceives = 1_000_000
+
+// A Delivery is one time that a queue gave a message out, or several in a row of which nothing is known.
+type Delivery struct {
+	Message     string // its id in the queue; "" if it is not known
+	First, Last int    // which of its deliveries, counted from 1; the same unless Span is nil
+	Of          int    // how often the message was given out, as far as is known
+	Span        *Span  // the receiver's segment; nil: the receiver reported nothing, for want of life or of documents
+}
+
+// Deliveries are those of the hop, message by message, each in the order of its deliveries. An event that was published more than once
+// comes in more than one message. What no receiver reported shows in the counts of later deliveries, and of the queue.
+func (h Hop) Deliveries() []Delivery {
+	if h.Queue == nil {
+		return nil
+	}
+	type message struct {
+		id      string
+		by      []Delivery
+		highest int
+	}
+	var messages []*message
+	of := make(map[string]*message)
+	for _, c := range h.Consumers {
+		id := c.text(keyMessage)
+		m := of[id]
+		if m == nil {
+			m = &message{id: id}
+			of[id] = m
+			messages = append(messages, m)
+		}
+		n := c.receives()
+		if n == 0 { // it does not say
+			n = len(m.by) + 1
+		}
+		m.highest = max(m.highest, n)
+		m.by = append(m.by, Delivery{Message: id, First: n, Last: n, Span: c})
+	}
+	queue := h.Queue.receives()
+	switch {
+	case len(messages) == 0 && !h.Queue.InProgress:
+		messages = []*message{{id: h.Queue.text(keyMessage), highest: max(queue, 1)}}
+	case len(messages) == 1:
+		messages[0].highest = max(messages[0].highest, queue)
+	default:
+		if m := of[h.Queue.text(keyMessage)]; m != nil {
+			m.highest = max(m.highest, queue)
+		}
+	}
+	var list []Delivery
+	for _, m := range messages {
+		slices.SortStableFunc(m.by, func(a, b Delivery) int { return cmp.Compare(a.First, b.First) })
+		next := 1
+		silent := func(last int) {
+			if next <= last {
+				list = append(list, Delivery{Message: m.id, First: next, Last: last, Of: m.highest})
+			}
+		}
+		for _, d := range m.by {
+			silent(d.First - 1)
+			d.Of = m.highest
+			list = append(list, d)
+			next = d.First + 1
+		}
+		silent(m.highest)
+	}
+	return list
+}
+
+// Open tells whether the event of the hop is still on its way, or never got through: nobody has received it, or the last that is known
+// of each delivery is that it failed, has not ended, or was not reported.
+func (h Hop) Open() bool {
+	for _, c := range h.Consumers {
+		if c.Complete() && !failed(c) {
+			return false
+		}
+	}
+	return h.Creation == nil || !failed(h.Creation)
+}
+
+// metadata is a value that the span's document has in any namespace.
+func (s *Span) metadata(key string) segment.Value {
+	for _, ns := range s.Metadata {
+		for _, a := range ns.Attributes {
+			if a.Key == key {
+				return a.Value
+			}
+		}
+	}
+	return segment.Value{}
+}
+
+func (s *Span) text(key string) string {
+	if v := s.metadata(key); v.Kind() == jsontext.String {
+		return v.String()
+	}
+	return ""
+}
+
+// receives is how often a queue gave a message out, as the span tells; 0 if it does not.
+func (s *Span) receives() int {
+	return int(max(0, min(s.metadata(keyReceives).Number(), maxReceives)))
+}
+
+// MessageID is the id of the message that the span received, as the queue has it; "" if it does not say.
+func (s *Span) MessageID() string { return s.text(keyMessage) }
+
+// EventID is the id of the event that the span received or sent; "" if it does not say.
+func (s *Span) EventID() string { return s.text(keyEvent) }
+
+// Began is when the span began, as far as that can be: an event's time has milliseconds only and may be older than its publication, but
+// no bus takes an event before the call that publishes it begins. Of other spans it is Start.
+func (s *Span) Began() segment.Time {
+	if s.IsBus() && s.Parent != nil && s.Parent.Start > s.Start {
+		return max(s.Start, min(s.Parent.Start, s.End))
+	}
+	return s.Start
+}
+
+// BeganBefore tells that Start is only the latest time at which the span can have begun: a bus that took an event nobody knows when.
+func (s *Span) BeganBefore() bool { return s.IsBus() && s.metadata(keyBeginUnknown).Bool() }
+
+// creationID is the id of the span that creates an event, as telemetry.CreationID has it.
+func creationID(trace segment.TraceID, event string) segment.ID {
+	sum := sha256.Sum256(append(append([]byte("send"), trace[:]...), event...))
+	id := segment.ID(sum[:8])
+	if id.IsZero() {
+		id[7] = 1
+	}
+	return id
+}

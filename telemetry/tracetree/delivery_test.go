@@ -1,0 +1,173 @@
+package tracetree
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	oteltrace "go.opentelemetry.io/otel/trace"
+
+	"example.com/arvo/telemetry"
+	"example.com/arvo/telemetry/segment"
+)
+
+// with adds metadata as package telemetry does.
+func with(d segment.Document, pairs ...any) segment.Document {
+	ns := segment.Namespace{Name: "otel"}
+	for i := 0; i < len(pairs); i += 2 {
+		v := segment.String(fmt.Sprint(pairs[i+1]))
+		switch x := pairs[i+1].(type) {
+		case int:
+			v = segment.Int(int64(x))
+		case bool:
+			v = segment.Bool(x)
+		}
+		ns.Attributes = append(ns.Attributes, segment.Attribute{Key: pairs[i].(string), Value: v})
+	}
+	d.Metadata = append(d.Metadata, ns)
+	return d
+}
+
+// delivered is the segment of a receiver.
+func delivered(n, creation, start, end int, message string, receives int) segment.Document {
+	d := doc(n, 0, "federated_handler", segment.OriginFunction, start, end)
+	d.ParentID = queueID(creation, "requests")
+	return with(d, keyMessage, message, keyReceives, receives)
+}
+
+func TestDeliveries(t *testing.T) {
+	sent := doc(1, 0, "api_lambda", segment.OriginFunction, 0, 10, creation(2, 1, 5))
+	way := hops(2, "requests", 1, 6, 9)
+	again := []segment.Document{way[0], with(way[1], keyReceives, 2)}
+	for _, test := range []struct {
+		name string
+		docs []segment.Document
+		want []string
+		open bool
+	}{
+		{"one", append(way, delivered(10, 2, 9, 12, "m", 1)), []string{"m delivery 1 of 1 aa0000000000000a"}, false},
+		{"the first was killed", append(again, delivered(10, 2, 9, 12, "m", 2)), []string{"m delivery 1 of 2 -", "m delivery 2 of 2 aa0000000000000a"}, false},
+		{"the second was killed, as the queue tells", append(again, delivered(10, 2, 9, 12, "m", 1)), []string{"m delivery 1 of 2 aa0000000000000a", "m delivery 2 of 2 -"}, false},
+		{"several in a row were killed", append(way, delivered(10, 2, 9, 12, "m", 4)), []string{"m deliveries 1 to 3 of 4 -", "m delivery 4 of 4 aa0000000000000a"}, false},
+		{"all were killed", again, []string{" deliveries 1 to 2 of 2 -"}, true},
+		{"an event that was published twice is two messages", append(way, delivered(10, 2, 9, 12, "m", 1), delivered(11, 2, 19, 22, "n", 2)),
+			[]string{"m delivery 1 of 1 aa0000000000000a", "n delivery 1 of 2 -", "n delivery 2 of 2 aa0000000000000b"}, false},
+		{"receivers who do not count", append(way, received(10, 2, "requests", "federated_handler", 9, 12), received(11, 2, "requests", "federated_handler", 19, 22)),
+			[]string{" delivery 1 of 2 aa0000000000000a", " delivery 2 of 2 aa0000000000000b"}, false},
+		{"a count that nobody can have counted", append(way, delivered(10, 2, 9, 12, "m", 1<<40)),
+			[]string{"m deliveries 1 to 999999 of 1000000 -", "m delivery 1000000 of 1000000 aa0000000000000a"}, false},
+		{"one that has failed comes back", append(way, func() segment.Document {
+			d := delivered(10, 2, 9, 12, "m", 1)
+			d.Fault = true
+			return d
+		}()), []string{"m delivery 1 of 1 aa0000000000000a"}, true},
+		{"one in progress is open", append(way, delivered(10, 2, 9, -1, "m", 1)), []string{"m delivery 1 of 1 aa0000000000000a"}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			hops := Build(append([]segment.Document{sent}, test.docs...)).Hops()
+			var got []string
+			for _, h := range hops {
+				for _, d := range h.Deliveries() {
+					span := "-"
+					if d.Span != nil {
+						span = d.Span.ID.String()
+					}
+					got = append(got, d.Message+" "+d.String()+" "+span)
+				}
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if len(hops) != 1 || hops[0].Open() != test.open {
+				t.Errorf("%d hops, open %t, want %t", len(hops), hops[0].Open(), test.open)
+			}
+		})
+	}
+}
+
+func TestNotes(t *testing.T) {
+	foreign := func(event string) []segment.Document { // an event whose producer's span is 99
+		way := hops(99, "requests", 1, 6, 9)
+		return append(way, with(delivered(10, 99, 9, 12, "m", 1), keyEvent, event))
+	}
+	ours := func() []segment.Document { // the same with the span that we derive, whose document is lost
+		span := creationID(trace, "e-1")
+		bus, q := doc(0, 0, "bus", segment.OriginEvents, 1, 6), doc(0, 0, "requests", segment.OriginQueue, 6, 9)
+		bus.ParentID = span
+		bus.ID = segment.HopID(trace, span, segment.OriginEvents, "bus")
+		q.ID, q.ParentID = segment.HopID(trace, bus.ID, segment.OriginQueue, "requests"), bus.ID
+		d := with(doc(10, 0, "federated_handler", segment.OriginFunction, 9, 12), keyEvent, "e-1")
+		d.ParentID = q.ID
+		return []segment.Document{bus, q, d}
+	}
+	announced := func(received bool) []segment.Document {
+		c := creation(2, 1, -1)
+		c.TraceID, c.ParentID, c.Type = trace, id(1), segment.TypeSubsegment
+		docs := []segment.Document{doc(1, 0, "api_lambda", segment.OriginFunction, 0, 10), c}
+		if received {
+			docs = append(append(docs, hops(2, "requests", 1, 6, 9)...), delivered(10, 2, 9, 12, "m", 1))
+		}
+		return docs
+	}
+	client := charge()
+	client[0].ParentID = id(999)
+	midst := append(charge(), doc(80, 999, "audit", segment.OriginLambda, 400, 410))
+	for _, test := range []struct {
+		name            string
+		docs            []segment.Document
+		notes, problems []string
+	}{
+		{"a whole trace needs none", charge(), nil, nil},
+		{"the client brought a trace along", client, []string{"began elsewhere at aa00000000000001 arvo/Prod: its parent aa000000000003e7 is a span of the client, who reports elsewhere or nowhere"}, nil},
+		{"a function in the midst of the trace has lost its caller", midst, nil, []string{"dangling parent at aa00000000000050 audit: nothing in the trace leads to its parent aa000000000003e7"}},
+		{"a foreign producer has a tracer of its own", foreign("e-1"), []string{"began elsewhere at " + busID(99).String() + " bus: its parent aa00000000000063 is a span of the event's producer, who reports elsewhere or nowhere"}, nil},
+		{"our own publisher's document is lost", ours(), nil, []string{"dangling parent, lost at " + ours()[0].ID.String() + " bus: its id was derived from its parent " + ours()[0].ParentID.String() + ", whose document did not arrive"}},
+		{"hops are off, and the producer is foreign", []segment.Document{with(doc(10, 999, "federated_handler", segment.OriginFunction, 9, 12), keyEvent, "e-1")},
+			[]string{"began elsewhere at aa0000000000000a federated_handler: its parent aa000000000003e7 is a span of the event's producer, who reports elsewhere or nowhere"}, nil},
+		{"the publisher died before it could say more", announced(true), []string{"unfinished report at aa00000000000002 Events: in progress: its process ended before it could say more"}, nil},
+		{"the publisher died, and nobody has the event", announced(false), nil, []string{"in progress at aa00000000000002 Events: it began and never ended"}},
+		{"the first delivery was killed", append(append([]segment.Document{doc(1, 0, "api_lambda", segment.OriginFunction, 0, 10, creation(2, 1, 5))}, hops(2, "requests", 1, 6, 9)...), delivered(10, 2, 9, 12, "m", 2)),
+			[]string{"not reported at " + queueID(2, "requests").String() + " requests: delivery 1 of 2: the receiver was killed, or its documents were lost"}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			tree := Build(test.docs)
+			var notes, problems []string
+			for _, p := range tree.Notes() {
+				notes = append(notes, p.String())
+			}
+			for _, p := range tree.Check() {
+				problems = append(problems, p.String())
+			}
+			if diff := cmp.Diff(test.notes, notes); diff != "" {
+				t.Errorf("notes (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.problems, problems); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestNoBusBeginsBeforeItsCause: an event's time has milliseconds, and may be older than its publication.
+func TestNoBusBeginsBeforeItsCause(t *testing.T) {
+	docs := append([]segment.Document{doc(1, 0, "api_lambda", segment.OriginFunction, 5, 10, creation(2, 6, 9))}, hops(2, "requests", 0, 7, 9)...)
+	tree := Build(docs)
+	bus := tree.Find(trace, busID(2))
+	if bus.Began() != ms(6) || bus.Start != ms(0) {
+		t.Errorf("the bus began at %v", bus.Began().Sub(epoch))
+	}
+	if times := tree.Times(); times.Start != ms(5) || times.Bus != 0 || tree.Hops()[0].Transit() != bus.End.Sub(ms(6)) {
+		t.Errorf("%+v", times)
+	}
+	late := hops(2, "requests", 0, 3, 9) // clocks differ: it was over before its cause
+	if bus := Build(append(docs[:1], late...)).Find(trace, busID(2)); bus.Began() != bus.End {
+		t.Errorf("the bus began at %v and ended at %v", bus.Began().Sub(epoch), bus.End.Sub(epoch))
+	}
+}
+
+// TestCreationID holds the derivation to that of the publishers.
+func TestCreationID(t *testing.T) {
+	if got, want := creationID(trace, "e-1"), telemetry.CreationID(oteltrace.TraceID(trace), "e-1"); got != segment.ID(want) {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

@@ -150,16 +150,15 @@ func rows(r *Results) []row {
 
 // value returns a quantity of a row, and false when such a row has no such thing.
 func (r row) value(q *quantity) (*float64, bool) {
-	of := func() *float64 { return nil }
+	var v *float64
 	switch {
 	case r.cell != nil && q.cell != nil:
-		of = func() *float64 { return q.cell(r.cell) }
+		v = q.cell(r.cell)
 	case r.level != nil && q.level != nil:
-		of = func() *float64 { return q.level(r.level) }
+		v = q.level(r.level)
 	default:
 		return nil, false
 	}
-	v := of()
 	if v != nil && math.IsNaN(*v) {
 		v = nil
 	}

@@ -93,6 +93,13 @@ func (c Config) Ceilings(wanted float64) ([]Ceiling, error) {
 	if units > 0 {
 		ceilings = append(ceilings, Ceiling{TableThroughput, min(q.TableWarm, q.TableQuota) / units, "warm write units of the table", min(q.TableWarm, q.TableQuota), wanted * units, math.Inf(1)})
 	}
+	if reserved := float64(s.Accept.Reserved); reserved > 0 {
+		api := func(rate float64) float64 { return rate*accept + sink.running(rate) }
+		ceilings = append(ceilings, Ceiling{APIReserved, highest(api, reserved), "reserved concurrency of api_lambda", reserved, wanted*accept + sink.raised(wanted), math.Inf(1)})
+	}
+	if reserved := float64(s.Requests.Reserved); reserved > 0 {
+		ceilings = append(ceilings, Ceiling{HandlerReserved, highest(handler.running, reserved), "reserved concurrency of the handler", reserved, handler.raised(wanted), math.Inf(1)})
+	}
 	for _, l := range []struct {
 		consumer
 		full, inFlight Limit

@@ -30,8 +30,9 @@
 // tried again after 0.1 to 10 s, until their messages are about to be visible again.
 //
 // A mapping begins with 5 pollers and has 300 more a minute as long as messages come, up to its MaximumConcurrency or 1,250. A
-// poller that waits takes its share of what is visible, so batches are full only when there is a backlog. Messages
-// that are received count as in flight until they are deleted: 120,000 at most.
+// poller that waits takes its share of what is visible, so batches are full only when there is a backlog. With a batching
+// window each poller that waits gathers its batch until that is full or the window ends. A function with reserved concurrency has
+// so many environments and no more, and nobody else has them. Messages that are received count as in flight until they are deleted: 120,000 at most.
 //
 // PutEvents and the table have token buckets of a second's worth. A call that is throttled is made again after up to 1 s
 // and up to 2 s, as the SDK does; then the API answers 503, and a message comes back after 2^receives seconds, up to a

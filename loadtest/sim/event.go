@@ -4,18 +4,19 @@ package sim
 type kind uint8
 
 const (
-	arrive  kind = iota // the next subjects come in
-	invoke              // a request has reached its function
-	write               // a request writes to the table
-	publish             // a request publishes its event
-	accept              // a request is answered
-	visible             // messages can be received
-	call                // subjects of a batch make their calls
-	settle              // the calls of subjects are answered
-	finish              // a batch has taken its time
-	again               // a batch is invoked again after a throttle
-	grow                // a mapping may have one poller more
-	sample              // a step of the series ends
+	arrive   kind = iota // the next subjects come in
+	invoke               // a request has reached its function
+	write                // a request writes to the table
+	publish              // a request publishes its event
+	accept               // a request is answered
+	visible              // messages can be received
+	call                 // subjects of a batch make their calls
+	settle               // the calls of subjects are answered
+	finish               // a batch has taken its time
+	again                // a batch is invoked again after a throttle
+	grow                 // a mapping may have one poller more
+	gathered             // the batching window of a mapping ends
+	sample               // a step of the series ends
 )
 
 // An event is something that happens at a time to a piece, a batch or a leg.

@@ -29,6 +29,10 @@ func TestCountersAgreeAfterEachEvent(t *testing.T) {
 		c.System.Requests.BatchSize = rapid.SampledFrom([]int{1, 3, 10}).Draw(t, "batch")
 		c.System.Requests.Parallelism = rapid.SampledFrom([]int{1, 10}).Draw(t, "parallelism")
 		c.System.Requests.MaxReceives = rapid.IntRange(1, 3).Draw(t, "receives")
+		c.System.Requests.Window = time.Duration(rapid.IntRange(0, 1).Draw(t, "window")) * 700 * time.Millisecond
+		if q.Concurrency == 1e6 {
+			c.System.Requests.Reserved = rapid.SampledFrom([]int{0, 2, 20}).Draw(t, "reserved")
+		}
 		s := newSimulation(c)
 		for {
 			e, ok := s.events.pop()
@@ -100,6 +104,9 @@ func check(t *rapid.T, s *simulation) {
 		}
 	}
 	for i, f := range s.functions {
+		if f.reserved > 0 && f.busy > f.reserved {
+			t.Fatalf("function %d: %d busy of %d reserved", i, f.busy, f.reserved)
+		}
 		if f.busy < busy[i] || f.busy > f.warm || i == handler && f.busy != busy[i] {
 			t.Fatalf("function %d: %d busy of %d, %d with batches", i, f.busy, f.warm, busy[i])
 		}

@@ -30,7 +30,10 @@ type leg struct {
 	stalledBy   int8
 	grew        int64 // when the ramp began
 	lastMessage int64
-	growing     bool // there is an event for the next poller
+	growing     bool   // there is an event for the next poller
+	gathering   bool   // there is an event for the end of the window
+	gatheredAt  int64  // when it ends
+	reservoir   bucket // of invocations that Lambda traces by itself
 
 	retrying int64   // subjects in a batch that wait to make a throttled call again
 	blamed   []int64 // visible subjects, by the limit under which they came to wait
@@ -41,7 +44,7 @@ func (s *simulation) newLeg(i int, l Leg, function int, cause int8, ramp, full, 
 	g := leg{
 		Leg: l, index: uint8(i), function: function, cause: cause, ramp: index(ramp), full: index(full), inFlight: index(inFlight),
 		batch: s.Quotas.batch(l, s.System.EventBytes), cap: s.Quotas.pollers(l), first: 1 + 2*i,
-		calls: s.Latencies.Table.lognormal().times(l.TableCalls), bucket: &s.table,
+		calls: s.Latencies.Table.lognormal().times(l.TableCalls), bucket: &s.table, reservoir: newBucket(1, 1),
 		head: -1, tail: -1, lastMessage: math.MinInt64 / 2, blamed: make([]int64, len(Limits)), hidden: make([]int64, len(Limits)),
 		to: toRequests, in: inRequests, off: requestsOff, at: handling,
 	}
@@ -75,6 +78,9 @@ func (s *simulation) visible(i int32) {
 		l.grew = s.now // the mapping had gone quiet
 	}
 	l.lastMessage = s.now
+	if l.head < 0 {
+		l.gatheredAt = s.now + int64(l.Window)
+	}
 	l.append(s, i)
 	s.dispatch(l)
 }
@@ -116,7 +122,8 @@ func (l *leg) take(s *simulation, n int64) (list int32) {
 }
 
 // dispatch gives messages to pollers that wait. Messages spread over them: a batch is full only when there are more messages
-// than pollers. Pollers go in groups, so that cohorts are not split more than they need be: of one with cohorts of one, and at
+// than pollers. With a batching window they wait for it to end, if there are not enough messages to fill all batches: the
+// window belongs to a poller, and each of those that wait gathers a batch. Pollers go in groups, so that cohorts are not split more than they need be: of one with cohorts of one, and at
 // most a 32nd of all, else all batches would begin and end together.
 func (s *simulation) dispatch(l *leg) {
 	for l.queued > 0 {
@@ -127,6 +134,13 @@ func (s *simulation) dispatch(l *leg) {
 			break
 		}
 		each := min(l.batch, (l.queued+idle-1)/idle)
+		if s.now < l.gatheredAt && each < l.batch {
+			if !l.gathering {
+				l.gathering = true
+				s.events.push(l.gatheredAt, gathered, int32(l.index))
+			}
+			return
+		}
 		group := min(idle, max(1, min(s.Cohort, (allowed+31)/32)))
 		n := min(l.queued, group*each, room)
 		pollers := (n + each - 1) / each
@@ -222,6 +236,10 @@ func (s *simulation) start(i int32, cold int64) {
 	b := &s.batches[i]
 	l := &s.legs[b.leg]
 	b.began, b.function, b.pending = s.now, uint8(l.function), 1
+	if l.Traced {
+		first := l.reservoir.take(s.now, b.pollers)
+		s.result.Usage.Traces += float64(first) + float64(b.pollers-first)/20
+	}
 	at := s.now + cold + int64(l.Overhead)
 	rest := b.list
 	b.list = -1
@@ -348,7 +366,7 @@ func (s *simulation) settled(i int32) {
 // hide keeps messages from pollers until a time, or for good when they were received too often.
 func (s *simulation) hide(l *leg, i int32, until int64) {
 	p := &s.pieces[i]
-	if int(p.receives) >= l.MaxReceives {
+	if l.MaxReceives > 0 && int(p.receives) >= l.MaxReceives {
 		l.received -= p.n
 		s.move(p.n, l.at, dead)
 		s.limits[p.cause].dead += p.n

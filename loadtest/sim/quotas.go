@@ -15,6 +15,7 @@ type Quotas struct {
 	EntryBytes     int     // of an entry
 
 	Concurrency     int     // of all functions
+	Unreserved      int     // of it, that functions cannot reserve
 	InvokeRate      float64 // invocations, for each unit of concurrency
 	NewEnvironments struct {
 		Count int
@@ -47,7 +48,7 @@ var regions = []struct {
 
 // QuotasOf returns the quotas that an account has in a region by default, as AWS documented them in November 2026. API
 // Gateway: 10,000/s and 5,000 at once. EventBridge: by region; regions that its table does not name have 400 and 750. Lambda:
-// 1,000 at a time, ten invocations a second for each, 1,000 more environments in 10 s. Mappings: 5 batches, 300 more a
+// 1,000 at a time, of which 100 stay unreserved, ten invocations a second for each, 1,000 more environments in 10 s. Mappings: 5 batches, 300 more a
 // minute, 1,250 at most. SQS: 120,000 in flight. DynamoDB: 4,000 write units for a new on-demand table, double the peak
 // after 30 minutes, 40,000 without a request to AWS.
 func QuotasOf(region string) (Quotas, error) {
@@ -57,7 +58,7 @@ func QuotasOf(region string) (Quotas, error) {
 	q := Quotas{
 		APIRate: 10_000, APIBurst: 5000,
 		PutEventsRate: 400, BusInvocations: 750, EntryBytes: 1 << 20,
-		Concurrency: 1000, InvokeRate: 10,
+		Concurrency: 1000, Unreserved: 100, InvokeRate: 10,
 		MaximumConcurrency: 1000, MappingInitial: 5, MappingPerMinute: 300, MappingMax: 1250, MappingQuiet: 20 * time.Second,
 		InFlight: 120_000, PayloadBytes: 6 << 20,
 		TableWarm: 4000, TableQuota: 40_000, TableDouble: 30 * time.Minute,
@@ -84,6 +85,9 @@ func (q Quotas) check() error {
 		if !(f.value > 0 && f.value <= 1e18) {
 			return fmt.Errorf("quotas: %s is %v: more than 0, and a number", f.name, f.value)
 		}
+	}
+	if q.Unreserved < 0 {
+		return fmt.Errorf("quotas: Unreserved is %d: not negative", q.Unreserved)
 	}
 	return nil
 }

@@ -38,6 +38,8 @@ const (
 	AccountConcurrency   Limit = "account concurrency"
 	NewEnvironments      Limit = "new environments of a function"
 	InvokeRate           Limit = "invocations a second"
+	APIReserved          Limit = "reserved concurrency of api_lambda"
+	HandlerReserved      Limit = "reserved concurrency of the handler"
 	PutEventsQuota       Limit = "PutEvents quota"
 	BusQuota             Limit = "bus delivery quota"
 	RequestsConcurrency  Limit = "requests MaximumConcurrency"
@@ -51,7 +53,7 @@ const (
 
 // Limits lists all limits in the order in which a subject meets them.
 var Limits = []Limit{
-	APIThrottle, InvokeRate, AccountConcurrency, NewEnvironments, TableThroughput, PutEventsQuota, BusQuota,
+	APIThrottle, InvokeRate, AccountConcurrency, APIReserved, HandlerReserved, NewEnvironments, TableThroughput, PutEventsQuota, BusQuota,
 	RequestsRamp, RequestsConcurrency, RequestsInFlight, ResponsesRamp, ResponsesConcurrency, ResponsesInFlight,
 }
 

@@ -97,7 +97,14 @@ func TestEverySubjectIsSomewhere(t *testing.T) {
 			l.BatchSize = rapid.SampledFrom([]int{1, 3, 10, 100}).Draw(t, "batch")
 			l.Parallelism = rapid.SampledFrom([]int{1, 4, 10}).Draw(t, "parallelism")
 			l.MaxReceives = rapid.IntRange(1, 3).Draw(t, "receives")
+			l.Delay = time.Duration(rapid.SampledFrom([]int{0, 0, 2}).Draw(t, "delay")) * time.Second
+			if l.Window = time.Duration(rapid.SampledFrom([]int{0, 0, 1, 5}).Draw(t, "window")) * time.Second; l.Window == 0 {
+				l.BatchSize = min(l.BatchSize, 10)
+			}
 			l.Work = time.Duration(rapid.IntRange(0, 100).Draw(t, "work")) * ms
+		}
+		if q.Concurrency == 500 {
+			s.Accept.Reserved, s.Requests.Reserved = rapid.IntRange(0, 200).Draw(t, "reserved"), rapid.IntRange(0, 200).Draw(t, "of the handler")
 		}
 		r := run(t, c)
 		n := r.Counts
@@ -307,6 +314,8 @@ func TestBindingLimit(t *testing.T) {
 		{sim.APIThrottle, func(c *sim.Config) { roomy(c); c.System.ThrottleRate = 500 }},
 		{sim.AccountConcurrency, func(c *sim.Config) { roomy(c); c.Quotas.Concurrency = 100; c.Quotas.InvokeRate = 100 }},
 		{sim.InvokeRate, func(c *sim.Config) { roomy(c); c.Quotas.InvokeRate = 0.02 }},
+		{sim.APIReserved, func(c *sim.Config) { roomy(c); c.System.Accept.Reserved = 60 }},
+		{sim.HandlerReserved, func(c *sim.Config) { roomy(c); c.System.Requests.Reserved = 20; c.System.Requests.BatchSize = 1 }},
 	} {
 		t.Run(string(test.limit), func(t *testing.T) {
 			c := config(t, 1, time.Second)
@@ -462,6 +471,53 @@ func TestTableDoubles(t *testing.T) {
 	}
 }
 
+// A poller that waits gathers for its window; five of them share what comes.
+func TestWindowFillsBatches(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		rate          float64
+		window, delay time.Duration
+		batch, wait   float64 // subjects, and seconds on the average
+	}{
+		{"without a window each message is a batch", 5, 0, 0, 1, 0},
+		{"few messages wait for the end of the window", 5, 4 * time.Second, 0, 20.0 / 5, 2},
+		{"many messages fill batches before it ends", 100, 4 * time.Second, 0, 10, 0.225},
+		{"messages are hidden for the queue's delay", 5, 0, 3 * time.Second, 1, 3},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := unlimited(config(t, test.rate, 100*time.Second))
+			c.Latencies = sim.Latencies{}
+			c.System.Requests.Concurrency, c.System.Requests.Window, c.System.Requests.Delay = 5, test.window, test.delay
+			r := run(t, c)
+			if got := r.Batch(0); !within(got, test.batch, 0.06) {
+				t.Errorf("batches of %.2f, want %.2f", got, test.batch)
+			}
+			if got := r.Phases.Request.Seconds(); math.Abs(got-test.wait) > 0.05*test.wait+0.001 {
+				t.Errorf("messages wait for %.3f s, want %.3f", got, test.wait)
+			}
+		})
+	}
+}
+
+func TestWithoutRedriveNothingIsGivenUp(t *testing.T) {
+	c := unlimited(config(t, 50, 2*time.Second))
+	c.System.Accept.TableCalls, c.System.Accept.WriteUnits = 0, 0
+	c.Quotas.TableWarm = 0.01 // one write, and then none for minutes
+	c.System.Responses.MaxReceives, c.Drain = 0, 20*time.Minute
+	if n := run(t, c).Counts; n.Dead != 0 || n.InSystem < 50 {
+		t.Errorf("%+v", n)
+	}
+}
+
+func TestReservoirIsTracedFirst(t *testing.T) {
+	c := unlimited(config(t, 50, 100*time.Second))
+	c.System.TraceReservoir, c.System.TraceSampleRate = 10, 0.1
+	c.System.Requests.Traced, c.System.Responses.Traced = false, false
+	if got, want := run(t, c).Usage.Traces, 100*(10+0.1*40.0); !within(got, want, 0.01) {
+		t.Errorf("%v traces, want %v", got, want)
+	}
+}
+
 func TestColdStarts(t *testing.T) {
 	c := unlimited(config(t, 100, 30*time.Second))
 	c.Latencies = sim.Latencies{ColdStart: sim.Distribution{Median: 500 * ms}}
@@ -501,13 +557,13 @@ func TestCost(t *testing.T) {
 		sum += item.USD
 	}
 	for name, want := range map[string]float64{
-		"API Gateway":     2 * 3.50,                  // POST and GET
-		"EventBridge":     2 * 1.00,                  // request and answer
-		"SQS":             6 * 0.40,                  // send, receive and delete, twice: batches of one
-		"Lambda requests": 4 * 0.20,                  // POST, handler, sink, GET
-		"DynamoDB":        7*0.625 + 0.125,           // 5 write units to accept, 2 to store; one read
-		"CloudWatch Logs": 4 * 1200 * 1e6 / 1e9 * .5, // each invocation
-		"X-Ray":           0.05 * 5.00,
+		"API Gateway":     2 * 3.50,                               // POST and GET
+		"EventBridge":     2 * 1.00,                               // request and answer
+		"SQS":             6 * 0.40,                               // send, receive and delete, twice: batches of one
+		"Lambda requests": 4 * 0.20,                               // POST, handler, sink, GET
+		"DynamoDB":        7*0.625 + 0.125,                        // 5 write units to accept, 2 to store; one read
+		"CloudWatch Logs": 4 * 1200 * 1e6 / 1e9 * .5,              // each invocation
+		"X-Ray":           (0.05 + 2*(1./200+199./200/20)) * 5.00, // requests, and of invocations by queues one a second and 5 %
 	} {
 		if !within(got[name], want, 0.01) {
 			t.Errorf("%s costs %.3f, want %.3f", name, got[name], want)
@@ -535,6 +591,9 @@ func TestRunRefuses(t *testing.T) {
 		{"an event beyond 1 MB", func(c *sim.Config) { c.System.EventBytes = 2 << 20 }, "an event of 2097152 bytes"},
 		{"a handler that does not publish", func(c *sim.Config) { c.System.Requests.Publishes = false }, "the handler of requests publishes"},
 		{"a handler that writes to the table", func(c *sim.Config) { c.System.Requests.TableCalls = 1 }, "1 table calls of 0 units in a leg that publishes"},
+		{"a reservation of what has to stay", func(c *sim.Config) { c.System.Accept.Reserved, c.System.Requests.Reserved = 500, 401 }, "reserved concurrency of 500 and 401: of the account's 1000, 100 stay unreserved"},
+		{"a large batch without a window", func(c *sim.Config) { c.System.Requests.BatchSize = 11 }, "batch size 11 with a batching window of 0s"},
+		{"a window of an hour", func(c *sim.Config) { c.System.Requests.Window = time.Hour }, "batching window 1h0m0s"},
 		{"a sample rate above 1", func(c *sim.Config) { c.System.TraceSampleRate = 2 }, "sample rate 2"},
 		{"a negative drain", func(c *sim.Config) { c.Drain = -1 }, "drain of -1ns"},
 		{"steps of nothing", func(c *sim.Config) { c.Step = 1 }, "steps of 1ns"},

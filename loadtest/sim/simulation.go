@@ -87,6 +87,7 @@ type simulation struct {
 	phases  [5]float64
 
 	api       bucket
+	reservoir bucket // of requests to trace
 	invokes   bucket
 	table     bucket
 	puts      bucket
@@ -114,6 +115,8 @@ const (
 // A function has execution environments.
 type function struct {
 	warm, busy int64
+	reserved   int64 // environments at most, that no other function takes; 0 for none
+	full       int8  // the limit that this is
 	new        bucket
 }
 
@@ -192,11 +195,12 @@ func newSimulation(c Config) *simulation {
 	q := c.Quotas
 	s := &simulation{
 		Config: c, rng: rand.New(rand.NewPCG(c.Seed, 0xda3e39cb94b95bdb)), // any constant will do
-		api:     newBucket(min(q.APIRate, c.System.ThrottleRate), min(q.APIBurst, c.System.ThrottleBurst)),
-		invokes: newBucket(q.InvokeRate*float64(q.Concurrency), q.InvokeRate*float64(q.Concurrency)),
-		table:   newBucket(min(q.TableWarm, q.TableQuota), min(q.TableWarm, q.TableQuota)),
-		puts:    newBucket(q.PutEventsRate, q.PutEventsRate),
-		limits:  make([]limit, len(Limits)), retrying: make([]int64, len(Limits)),
+		api:       newBucket(min(q.APIRate, c.System.ThrottleRate), min(q.APIBurst, c.System.ThrottleBurst)),
+		reservoir: newBucket(c.System.TraceReservoir, c.System.TraceReservoir),
+		invokes:   newBucket(q.InvokeRate*float64(q.Concurrency), q.InvokeRate*float64(q.Concurrency)),
+		table:     newBucket(min(q.TableWarm, q.TableQuota), min(q.TableWarm, q.TableQuota)),
+		puts:      newBucket(q.PutEventsRate, q.PutEventsRate),
+		limits:    make([]limit, len(Limits)), retrying: make([]int64, len(Limits)),
 		loadEnd: int64(c.Load.Duration()),
 		gateway: c.Latencies.Gateway.lognormal(), put: c.Latencies.PutEvents.lognormal(), bus: c.Latencies.BusToTarget.lognormal(),
 		hop: c.Latencies.QueueToFunction.lognormal(), cold: c.Latencies.ColdStart.lognormal(),
@@ -207,6 +211,8 @@ func newSimulation(c Config) *simulation {
 		count := float64(q.NewEnvironments.Count)
 		s.functions[i].new = newBucket(count/q.NewEnvironments.Per.Seconds(), count)
 	}
+	s.functions[apiLambda].reserved, s.functions[apiLambda].full = int64(c.System.Accept.Reserved), index(APIReserved)
+	s.functions[handler].reserved, s.functions[handler].full = int64(c.System.Requests.Reserved), index(HandlerReserved)
 	s.legs[0] = s.newLeg(0, c.System.Requests, handler, iPuts, RequestsRamp, RequestsConcurrency, RequestsInFlight)
 	s.legs[1] = s.newLeg(1, c.System.Responses, apiLambda, iTable, ResponsesRamp, ResponsesConcurrency, ResponsesInFlight)
 	s.nextArrival()
@@ -239,6 +245,10 @@ func (s *simulation) handle(e event) {
 	case grow:
 		l := &s.legs[e.ref]
 		l.growing = false
+		s.dispatch(l)
+	case gathered:
+		l := &s.legs[e.ref]
+		l.gathering = false
 		s.dispatch(l)
 	case sample:
 		s.sample()
@@ -330,7 +340,8 @@ func (s *simulation) arrive(size int32) {
 		return
 	}
 	s.result.Usage.APIRequests += float64(granted)
-	s.result.Usage.Traces += float64(granted) * s.System.TraceSampleRate
+	first := s.reservoir.take(s.now, granted)
+	s.result.Usage.Traces += float64(first) + float64(granted-first)*s.System.TraceSampleRate
 	i := s.newPiece(piece{n: granted, born: s.now, since: s.now, next: -1, cause: -1})
 	s.events.push(s.now+s.draw(s.gateway), invoke, i)
 }
@@ -350,8 +361,8 @@ func (s *simulation) acquire(f int, n int64) (warm, cold int64, cause int8) {
 	fn := &s.functions[f]
 	cause = -1
 	got := n
-	if free := int64(s.Quotas.Concurrency) - s.functions[0].busy - s.functions[1].busy; got > free {
-		got, cause = max(0, free), s.occupied()
+	if free, full := s.environments(f); got > free {
+		got, cause = max(0, free), s.occupied(full)
 	}
 	warm = min(got, fn.warm-fn.busy)
 	if cold = got - warm; cold > 0 {
@@ -371,10 +382,27 @@ func (s *simulation) acquire(f int, n int64) (warm, cold int64, cause int8) {
 	return warm, cold, cause
 }
 
+// environments returns how many more environments a function may have busy, and the limit of that.
+func (s *simulation) environments(f int) (free int64, full int8) {
+	if fn := &s.functions[f]; fn.reserved > 0 {
+		return fn.reserved - fn.busy, fn.full
+	}
+	free = int64(s.Quotas.Concurrency)
+	for _, fn := range s.functions {
+		free -= max(fn.reserved, fn.busy) // nobody else takes what is reserved
+	}
+	return free, iConcurrency
+}
+
 // occupied returns why all environments are busy: when most of them only wait to make a throttled call again, more of them
 // would wait likewise.
-func (s *simulation) occupied() int8 {
-	cause, most := iConcurrency, int64(s.Quotas.Concurrency)/2
+func (s *simulation) occupied(cause int8) int8 {
+	most := int64(s.Quotas.Concurrency) / 2
+	for _, fn := range s.functions {
+		if fn.reserved > 0 && fn.full == cause {
+			most = fn.reserved / 2
+		}
+	}
 	for i, n := range s.retrying {
 		if n > most {
 			cause, most = int8(i), n
@@ -497,7 +525,7 @@ func (s *simulation) transit(i int32, leg uint8, from place, at int64) {
 	chunks := math.Ceil(float64(s.System.EventBytes) / float64(s.Prices.chunk()))
 	s.result.Usage.EventChunks += float64(p.n) * chunks
 	s.result.Usage.QueueRequests += float64(p.n) * chunks
-	s.events.push(int64(leaves)+s.draw(s.bus)+s.draw(s.hop), visible, i)
+	s.events.push(int64(leaves)+s.draw(s.bus)+s.draw(s.hop)+int64(s.legs[leg].Delay), visible, i)
 }
 
 func (p Prices) chunk() int { return max(p.ChunkBytes, 1) }

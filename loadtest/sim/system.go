@@ -8,7 +8,7 @@ import (
 
 // A System is the graph that is simulated: what template.yaml says of it, and what its code does.
 type System struct {
-	// ThrottleRate and ThrottleBurst are those of the API's stage: requests per second, and at once.
+	// ThrottleRate and ThrottleBurst are those of the API's stage: requests per second, and at once; +Inf for none.
 	ThrottleRate, ThrottleBurst float64
 
 	Accept    Accept // api_lambda, in front
@@ -17,7 +17,8 @@ type System struct {
 
 	EventBytes      int     // of an event on the bus
 	StatusReads     float64 // of each subject by its client, when it has ended; they are part of the cost only
-	TraceSampleRate float64 // 0 to 1
+	TraceSampleRate float64 // 0 to 1: of the requests that the reservoir does not take
+	TraceReservoir  float64 // requests a second that are traced before the rate counts
 	LogBytes        float64 // of an invocation
 }
 
@@ -28,6 +29,7 @@ type Accept struct {
 	TableCalls int           // one of them before the event is published
 	WriteUnits float64       // of all table calls together
 	MemoryMB   int
+	Reserved   int // reserved concurrency of api_lambda, which is the sink, too; 0 for none
 }
 
 // A Leg is a queue, the mapping that empties it, and the function that it invokes. An invocation takes
@@ -38,7 +40,8 @@ type Accept struct {
 type Leg struct {
 	Concurrency int // MaximumConcurrency of the mapping; 0 for none
 	BatchSize   int
-	Parallelism int // subjects of a batch at a time
+	Window      time.Duration // for which a poller gathers messages while its batch is not full
+	Parallelism int           // subjects of a batch at a time
 
 	Overhead   time.Duration
 	Work       time.Duration // of a subject, besides its calls
@@ -46,10 +49,13 @@ type Leg struct {
 	TableCalls int           // of a subject; none if it publishes
 	WriteUnits float64       // of them together
 
+	Delay       time.Duration // of the queue
 	Visibility  time.Duration // of the queue
 	Timeout     time.Duration // of the function
-	MaxReceives int           // then a message goes to the dead-letter queue
+	MaxReceives int           // then a message goes to the dead-letter queue; 0 for never
 	MemoryMB    int
+	Reserved    int  // reserved concurrency of the handler; 0 for none. The sink has that of Accept
+	Traced      bool // Lambda traces invocations, too: one a second, and one in twenty of the others
 }
 
 // Template returns the system as template.yaml deploys it without parameters, where handlers take work for each subject,
@@ -65,12 +71,12 @@ func Template(work time.Duration) System {
 		Requests: Leg{
 			Concurrency: 10, BatchSize: 10, Parallelism: 10,
 			Overhead: 2 * time.Millisecond, Work: work, Publishes: true,
-			Visibility: 180 * time.Second, Timeout: 30 * time.Second, MaxReceives: 5, MemoryMB: 256,
+			Visibility: 180 * time.Second, Timeout: 30 * time.Second, MaxReceives: 5, MemoryMB: 256, Traced: true,
 		},
 		Responses: Leg{
 			Concurrency: 5, BatchSize: 10, Parallelism: 10,
 			Overhead: 2 * time.Millisecond, TableCalls: 2, WriteUnits: 2,
-			Visibility: 90 * time.Second, Timeout: 15 * time.Second, MaxReceives: 5, MemoryMB: 256,
+			Visibility: 90 * time.Second, Timeout: 15 * time.Second, MaxReceives: 5, MemoryMB: 256, Traced: true,
 		},
 		EventBytes: 1200, StatusReads: 1, TraceSampleRate: 1, LogBytes: 1200,
 	}
@@ -84,8 +90,12 @@ func (s System) check(q Quotas) error {
 		return fmt.Errorf("accept: work %v, %d table calls of %v units, %d MB: none is negative, memory is 128 to 10240", s.Accept.Work, s.Accept.TableCalls, s.Accept.WriteUnits, s.Accept.MemoryMB)
 	case s.EventBytes < 1 || s.EventBytes > q.EntryBytes:
 		return fmt.Errorf("an event of %d bytes: 1 to %d, which is what PutEvents takes", s.EventBytes, q.EntryBytes)
-	case !(s.StatusReads >= 0 && s.StatusReads <= 1e6) || !(s.TraceSampleRate >= 0 && s.TraceSampleRate <= 1) || !(s.LogBytes >= 0 && s.LogBytes <= 1e9):
-		return fmt.Errorf("%v status reads, sample rate %v, %v bytes of logs: not negative, and the sample rate at most 1", s.StatusReads, s.TraceSampleRate, s.LogBytes)
+	case !(s.StatusReads >= 0 && s.StatusReads <= 1e6) || !(s.TraceSampleRate >= 0 && s.TraceSampleRate <= 1) || !(s.TraceReservoir >= 0 && s.TraceReservoir <= 1e9) || !(s.LogBytes >= 0 && s.LogBytes <= 1e9):
+		return fmt.Errorf("%v status reads, sample rate %v, reservoir %v/s, %v bytes of logs: not negative, and the sample rate at most 1", s.StatusReads, s.TraceSampleRate, s.TraceReservoir, s.LogBytes)
+	case s.Responses.Reserved != 0:
+		return errors.New("responses: the sink has the reserved concurrency of accept")
+	case s.Accept.Reserved < 0 || s.Requests.Reserved < 0 || s.Accept.Reserved+s.Requests.Reserved > max(0, q.Concurrency-q.Unreserved):
+		return fmt.Errorf("reserved concurrency of %d and %d: of the account's %d, %d stay unreserved", s.Accept.Reserved, s.Requests.Reserved, q.Concurrency, q.Unreserved)
 	}
 	if err := s.Requests.check(q); err != nil {
 		return fmt.Errorf("requests: %w", err)
@@ -111,8 +121,13 @@ func (l Leg) check(q Quotas) error {
 		return fmt.Errorf("overhead %v, work %v, %d table calls of %v units: none is negative", l.Overhead, l.Work, l.TableCalls, l.WriteUnits)
 	case l.Publishes && (l.TableCalls != 0 || l.WriteUnits != 0):
 		return fmt.Errorf("%d table calls of %v units in a leg that publishes: only the sink writes to the table", l.TableCalls, l.WriteUnits)
-	case l.MaxReceives < 1 || l.MaxReceives > 1000:
-		return fmt.Errorf("maxReceiveCount %d: 1 to 1000", l.MaxReceives)
+	case l.Window < 0 || l.Window > 5*time.Minute || l.Delay < 0 || l.Delay > 15*time.Minute:
+		return fmt.Errorf("batching window %v, delay %v: at most 5 and 15 minutes", l.Window, l.Delay)
+	case l.BatchSize > 10 && l.Window < time.Second:
+		// Lambda refuses such a mapping, too.
+		return fmt.Errorf("batch size %d with a batching window of %v: more than 10 take at least a second", l.BatchSize, l.Window)
+	case l.MaxReceives < 0 || l.MaxReceives > 1000:
+		return fmt.Errorf("maxReceiveCount %d: 1 to 1000, or 0 for no dead-letter queue", l.MaxReceives)
 	case l.MemoryMB < 128 || l.MemoryMB > 10_240:
 		return fmt.Errorf("memory of %d MB: 128 to 10240", l.MemoryMB)
 	case l.Timeout <= 0 || l.Timeout > 15*time.Minute || l.Visibility > 12*time.Hour:

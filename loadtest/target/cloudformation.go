@@ -41,15 +41,6 @@ type description struct {
 	} `xml:"Outputs>member"`
 }
 
-func (d *description) parameter(key string) string {
-	for _, p := range d.Parameters {
-		if p.Key == key {
-			return p.Value
-		}
-	}
-	return ""
-}
-
 func (d *description) output(key string) string {
 	for _, o := range d.Outputs {
 		if o.Key == key {

@@ -60,6 +60,8 @@ type Stack struct {
 	parts   parts
 	notes   []string
 
+	parameters map[string]string // of the template
+
 	http   *http.Transport // nil if the caller brought a client
 	client aws.HTTPClient
 	aws    aws.Config
@@ -224,6 +226,10 @@ func (s *Stack) find(ctx context.Context) error {
 		return s.explain(err)
 	}
 	s.id, s.created = d.ID, d.Created
+	s.parameters = map[string]string{}
+	for _, p := range d.Parameters {
+		s.parameters[p.Key] = p.Value
+	}
 
 	var missing []string
 	output := func(key string) string {
@@ -245,7 +251,7 @@ func (s *Stack) find(ctx context.Context) error {
 		unroutable: output("UnroutableQueueUrl"), responseTable: output("ResponseTable"), responsesMapping: output("ResponsesMappingId"), api: resource("ApiLambda"),
 	}
 	p := &s.parts
-	if d.parameter("OwnLambda") == probe { // it has left federated_handler for a Lambda of its own
+	if s.parameters["OwnLambda"] == probe { // it has left federated_handler for a Lambda of its own
 		p.handler, p.requestsMapping, p.rule = resource("OwnHandler"), resource("OwnHandlerRequests"), resource("OwnRule")
 		p.requests, p.requestsDead = resource("OwnQueue"), resource("OwnDlq")
 	} else {
@@ -258,7 +264,7 @@ func (s *Stack) find(ctx context.Context) error {
 	if s.config.API != "" {
 		s.apiURL = strings.TrimSuffix(s.config.API, "/")
 	}
-	s.signAPI = !s.local && d.parameter("ApiAuth") != "NONE"
+	s.signAPI = !s.local && s.parameters["ApiAuth"] != "NONE"
 	if before, _, ok := strings.Cut(d.output("TraceMapUrl"), "#"); ok && !s.local {
 		s.console = before + "#xray:traces/"
 	}

@@ -368,6 +368,17 @@ func (s *Service) notFound(name string) error {
 	}
 }
 
+// Timeout returns how long an invocation of a function may take; 0 when there is none of that name.
+func (s *Service) Timeout(name string) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f, ok := s.functions[name]
+	if !ok {
+		return 0
+	}
+	return f.settings.Timeout
+}
+
 // Stats returns a function's counters; those of an unknown function are zero.
 func (s *Service) Stats(name string) Stats {
 	s.mu.Lock()

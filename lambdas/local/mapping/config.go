@@ -18,7 +18,6 @@ type Config struct {
 	Queue    *queue.Queue // event source
 	Function string       // name or ARN, passed to the Invoker as it is
 
-	FunctionTimeout         time.Duration // of the function; 0 means 3 s. It must not be longer than the queue's visibility timeout
 	BatchSize               int           // records of one invocation at most, 1 to 10,000; 0 means 10
 	Window                  time.Duration // how long a batch waits to become full: whole seconds, 0 to 5 min; at least 1 s for a BatchSize over 10
 	MaxConcurrency          int           // concurrent invocations at most, 2 to 1000; 0 means no limit of this mapping's own
@@ -37,8 +36,8 @@ const (
 	maxConcurrency   = 1000
 )
 
-// normalize fills in the defaults and checks the ranges.
-func (c *Config) normalize() error {
+// normalize fills in the defaults and checks the ranges. timeout is the function's.
+func (c *Config) normalize(timeout time.Duration) error {
 	if _, err := uuid.Parse(c.ID); err != nil {
 		return invalid("The event source mapping's ID %q is no UUID: %v", c.ID, err)
 	}
@@ -47,9 +46,6 @@ func (c *Config) normalize() error {
 	}
 	if c.Function == "" {
 		return invalid("The event source mapping %s has no function", c.ID)
-	}
-	if c.FunctionTimeout == 0 {
-		c.FunctionTimeout = defaultTimeout
 	}
 	if c.BatchSize == 0 {
 		c.BatchSize = defaultBatchSize
@@ -66,8 +62,8 @@ func (c *Config) normalize() error {
 	if c.MaxConcurrency != 0 && (c.MaxConcurrency < minConcurrency || c.MaxConcurrency > maxConcurrency) {
 		return invalid("ScalingConfig.MaximumConcurrency %d is not between %d and %d", c.MaxConcurrency, minConcurrency, maxConcurrency)
 	}
-	if visibility := *c.Queue.Config().VisibilityTimeout; c.FunctionTimeout > visibility {
-		return invalid("Queue visibility timeout: %v seconds is less than Function timeout: %v seconds", visibility.Seconds(), c.FunctionTimeout.Seconds())
+	if visibility := *c.Queue.Config().VisibilityTimeout; timeout > visibility {
+		return invalid("Queue visibility timeout: %v seconds is less than Function timeout: %v seconds", visibility.Seconds(), timeout.Seconds())
 	}
 	return nil
 }

@@ -16,6 +16,9 @@
 //   - With a backlog, C concurrent invocations of d each complete C/d batches per second. Nothing else takes time.
 //   - A message is deleted only after the function has succeeded with it, or when the filter does not let it pass. What
 //     failed comes back after the queue's visibility timeout, with a higher receive count.
+//   - An update holds at once for all that is received after it, also by pollers that were waiting; a lower MaxConcurrency
+//     holds when the invocations that are too many have ended. It loses no message and delivers none twice. A mapping that
+//     is disabled receives no more, lets what is running end, and refuses updates until then; when it is enabled it polls.
 //   - Stop waits for the invocations that are running. What was received is invoked, or stays in the queue.
 //   - An event is at most 6 MB long. A batch that would be longer becomes several events.
 //
@@ -52,7 +55,10 @@
 //   - One Receive takes a whole batch; Lambda makes several calls of ten messages for a batch over ten.
 //   - Functions that fail do not slow their mapping down. Lambda is said to reduce its concurrency then, by numbers that
 //     are not published. Those of the backoff after throttles are assumptions, too.
-//   - Creating, Enabling and Updating take no time. They are seen in answers to updates only.
+//   - Creating, Enabling and Updating take no time, where AWS takes up to a minute. They are seen in answers to updates only.
+//   - Every update compares the function's timeout with the queue's visibility timeout. Nothing does when one of these two
+//     is changed later: a visibility timeout may then be shorter than an invocation, whose messages come a second time while
+//     it runs.
 //   - Provisioned pollers, tumbling windows, failure destinations, and sources other than standard SQS queues do not
 //     exist; updates that ask for such a thing are refused by name. Patterns over other keys than body are refused.
 //   - A mapping whose queue is deleted becomes Disabled.

@@ -61,8 +61,10 @@ type Mapping struct {
 	modified time.Time
 	state    State
 	counts   Counts
-	polling  context.Context // of the pollers' receives; ends when the mapping is disabled
-	cancel   context.CancelFunc
+	enabled  context.Context // ends when the mapping is disabled
+	disabled context.CancelFunc
+	polling  context.Context // of receives that have got nothing yet; ends when the mapping is disabled or changed
+	changed  context.CancelFunc
 
 	pollers   int  // running
 	receiving int  // pollers that wait for messages, or for their batch to become full
@@ -130,7 +132,8 @@ func (m *Mapping) base() int {
 // enable begins to poll.
 func (m *Mapping) enable() {
 	m.state = Enabled
-	m.polling, m.cancel = context.WithCancel(m.s.invoking)
+	m.enabled, m.disabled = context.WithCancel(m.s.invoking)
+	m.polling, m.changed = context.WithCancel(m.enabled)
 	m.limit = m.initial()
 	for range m.base() {
 		m.start()
@@ -143,7 +146,21 @@ func (m *Mapping) disable() {
 	if m.pollers == 0 {
 		m.state = Disabled
 	}
-	m.cancel()
+	m.disabled()
+}
+
+// change lets what an update has changed take effect: who waits for a first message begins anew, with the batch size and the
+// filter of now, or ends when there are more pollers than may be. When all are busy, one more begins to wait if there may
+// be one, for else nobody would before one of them is done.
+func (m *Mapping) change() {
+	if m.limit = min(m.limit, m.max()); m.s.ramp.PerMinute == 0 {
+		m.limit = m.max()
+	}
+	m.changed()
+	m.polling, m.changed = context.WithCancel(m.enabled)
+	if m.receiving == 0 {
+		m.grow()
+	}
 }
 
 // stop is disable for those who do not know whether the mapping is enabled.
@@ -194,8 +211,8 @@ func (m *Mapping) step() {
 // what it could not invoke at once, and the pollers are the mapping's concurrency.
 func (m *Mapping) poll() {
 	for m.mayReceive() {
-		batch, any := m.collect()
-		if !m.received(len(batch) > 0, any) {
+		batch, quiet := m.collect()
+		if !m.received(len(batch) > 0, quiet) {
 			return
 		}
 		for len(batch) > 0 {
@@ -219,14 +236,14 @@ func (m *Mapping) mayReceive() bool {
 // received counts a poller as no longer receiving and tells it whether to go on. When it has got a batch, another
 // poller takes its place if there is none. When nothing at all has come in a long poll, the queue is quiet: the ramp
 // begins anew, and the poller ends if there are more than a quiet queue has.
-func (m *Mapping) received(batch, any bool) bool {
+func (m *Mapping) received(batch, quiet bool) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.receiving--
 	if batch && m.receiving == 0 {
 		m.grow()
 	}
-	if any || m.state != Enabled {
+	if !quiet || m.state != Enabled {
 		return true
 	}
 	m.limit = m.initial()
@@ -250,27 +267,28 @@ func (m *Mapping) ended() {
 }
 
 // collect receives a batch: what there is or, with a window, what comes until the window has passed, the batch is full
-// or its event is as large as can be. The batch is empty if nothing came, or nothing that the filter lets pass; any
-// tells the one from the other.
-func (m *Mapping) collect() (batch []record, any bool) {
+// or its event is as large as can be. The batch is empty if nothing came, or nothing that the filter lets pass, or if the
+// mapping has been changed meanwhile; quiet tells that a whole long poll has brought nothing.
+func (m *Mapping) collect() (batch []record, quiet bool) {
 	m.mu.Lock()
-	cfg, filter, polling := m.cfg, m.filter, m.polling
+	cfg, filter, enabled, ctx := m.cfg, m.filter, m.enabled, m.polling
 	m.mu.Unlock()
 	var end time.Time
-	size := 0
+	size, any := 0, false
 	for wait := longPoll; wait > 0 && len(batch) < cfg.BatchSize; {
-		messages, err := cfg.Queue.Receive(polling, queue.ReceiveRequest{Max: cfg.BatchSize - len(batch), Wait: min(wait, longPoll)})
+		messages, err := cfg.Queue.Receive(ctx, queue.ReceiveRequest{Max: cfg.BatchSize - len(batch), Wait: min(wait, longPoll)})
 		if err != nil {
-			if polling.Err() == nil { // the queue is gone or shuts down; polling it on is no use
+			if ctx.Err() == nil { // the queue is gone or shuts down; polling it on is no use
 				slog.Warn("event source mapping stops polling", "mapping", cfg.ID, "queue", cfg.Queue.Name(), "error", err)
 				m.stop()
 			}
-			break
+			return batch, false
 		}
 		if len(messages) > 0 {
 			if !any {
 				any = true
 				end = time.Now().Add(cfg.Window)
+				ctx = enabled // a batch that has begun ends as it has begun
 				m.inUse()
 			}
 			passed := m.admit(messages, cfg, filter)
@@ -284,7 +302,7 @@ func (m *Mapping) collect() (batch []record, any bool) {
 		}
 		wait = time.Until(end)
 	}
-	return batch, any
+	return batch, !any
 }
 
 // inUse brings the pollers of a quiet queue to the number of one in use.
@@ -393,7 +411,7 @@ func (m *Mapping) tryInvoke(cfg Config, payload []byte, batch []record) (Result,
 func (m *Mapping) backOff(wait time.Duration) bool {
 	m.mu.Lock()
 	m.throttled++
-	polling := m.polling
+	enabled := m.enabled
 	m.mu.Unlock()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -405,7 +423,7 @@ func (m *Mapping) backOff(wait time.Duration) bool {
 	select {
 	case <-timer.C:
 		return true
-	case <-polling.Done():
+	case <-enabled.Done():
 		return false
 	}
 }

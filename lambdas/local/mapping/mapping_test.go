@@ -110,12 +110,15 @@ type bench struct {
 	function *function
 	mappings *mapping.Service
 	mapping  *mapping.Mapping
+	limit    time.Duration // the function's timeout
 }
+
+func (b *bench) timeout(string) time.Duration { return b.limit }
 
 // setUp makes a bench in a bubble of fake time. change adjusts the mapping; ramp may be zero.
 func setUp(t *testing.T, ramp mapping.Ramp, change func(*mapping.Config)) *bench {
 	t.Helper()
-	b := &bench{t: t, queues: queue.New(queue.Options{Rand: rand.New(rand.NewPCG(1, 2))}), function: &function{}}
+	b := &bench{t: t, queues: queue.New(queue.Options{Rand: rand.New(rand.NewPCG(1, 2))}), function: &function{}, limit: 30 * time.Second}
 	var err error
 	if b.dlq, err = b.queues.Create(queue.Config{Name: "dlq"}); err != nil {
 		t.Fatal(err)
@@ -123,8 +126,8 @@ func setUp(t *testing.T, ramp mapping.Ramp, change func(*mapping.Config)) *bench
 	if b.queue, err = b.queues.Create(queue.Config{Name: "orders", VisibilityTimeout: new(time.Minute), DeadLetter: &queue.DeadLetter{TargetARN: b.dlq.ARN(), MaxReceiveCount: 3}}); err != nil {
 		t.Fatal(err)
 	}
-	b.mappings = mapping.New(mapping.Options{Invoker: b.function, Ramp: ramp, Rand: rand.New(rand.NewPCG(3, 4))})
-	cfg := mapping.Config{ID: id, Queue: b.queue, Function: "handler", FunctionTimeout: 30 * time.Second, Disabled: true}
+	b.mappings = mapping.New(mapping.Options{Invoker: b.function, Ramp: ramp, Timeout: b.timeout, Rand: rand.New(rand.NewPCG(3, 4))})
+	cfg := mapping.Config{ID: id, Queue: b.queue, Function: "handler", Disabled: true}
 	if change != nil {
 		change(&cfg)
 	}
@@ -627,7 +630,7 @@ func TestCreateRefuses(t *testing.T) {
 		{"an id that is no UUID", func(c *mapping.Config) { c.ID = "x" }, "UUID"},
 		{"no queue", func(c *mapping.Config) { c.Queue = nil }, "no queue"},
 		{"no function", func(c *mapping.Config) { c.Function = "" }, "no function"},
-		{"a function slower than the visibility timeout", func(c *mapping.Config) { c.FunctionTimeout = 31 * time.Second }, "Queue visibility timeout: 30 seconds is less than Function timeout: 31 seconds"},
+		{"a function slower than the visibility timeout", func(c *mapping.Config) { c.Function = "slow" }, "Queue visibility timeout: 30 seconds is less than Function timeout: 31 seconds"},
 		{"a batch of 10,001", func(c *mapping.Config) { c.BatchSize, c.Window = 10_001, time.Second }, "BatchSize"},
 		{"a negative batch size", func(c *mapping.Config) { c.BatchSize = -1 }, "BatchSize"},
 		{"a batch of 11 without a window", func(c *mapping.Config) { c.BatchSize = 11 }, "Maximum batch window in seconds must be greater than 0"},
@@ -642,7 +645,9 @@ func TestCreateRefuses(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			s := mapping.New(mapping.Options{Invoker: &function{}})
+			s := mapping.New(mapping.Options{Invoker: &function{}, Timeout: func(name string) time.Duration {
+				return map[string]time.Duration{"slow": 31 * time.Second}[name]
+			}})
 			cfg := mapping.Config{ID: id, Queue: q, Function: "handler", Disabled: true}
 			test.change(&cfg)
 			_, err := s.Create(cfg)

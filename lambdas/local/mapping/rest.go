@@ -213,7 +213,7 @@ func updateError(err error) error {
 }
 
 // apply changes a mapping, all of it or, on an error, nothing. Batches that are being collected or invoked end as they
-// began.
+// began; all that are received from now on are as the update says.
 func (s *Service) apply(m *Mapping, u change) (configuration, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -257,7 +257,7 @@ func (s *Service) apply(m *Mapping, u change) (configuration, error) {
 	if u.Enabled != nil {
 		cfg.Disabled = !*u.Enabled
 	}
-	if err := cfg.normalize(); err != nil {
+	if err := cfg.normalize(s.timeout(cfg.Function)); err != nil {
 		return configuration{}, err
 	}
 	filter, err := compileFilter(cfg.Filters)
@@ -272,10 +272,8 @@ func (s *Service) apply(m *Mapping, u change) (configuration, error) {
 	case !cfg.Disabled && m.state == Disabled:
 		m.enable()
 		return m.configuration("Enabling"), nil
-	}
-	m.limit = min(m.limit, m.max())
-	if m.s.ramp.PerMinute == 0 {
-		m.limit = m.max()
+	case m.state == Enabled:
+		m.change()
 	}
 	return m.configuration("Updating"), nil
 }

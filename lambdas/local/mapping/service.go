@@ -44,13 +44,19 @@ var AWS2026 = Ramp{Initial: 5, PerMinute: 300, Max: 1250}
 type Options struct {
 	Invoker Invoker
 	Ramp    Ramp
-	Rand    *rand.Rand // for the jitter of retries; the Service guards it. Nil means a random seed
+
+	// Timeout is that of a function, by its name, whenever a mapping to it is created or changed: it must not be longer than
+	// the queue's visibility timeout then. Nil, or 0 for a function, means Lambda's default of 3 s.
+	Timeout func(function string) time.Duration
+
+	Rand *rand.Rand // for the jitter of retries; the Service guards it. Nil means a random seed
 }
 
 // A Service is the set of event source mappings. Its methods may be called by several goroutines at once.
 type Service struct {
-	invoker Invoker
-	ramp    Ramp
+	invoker   Invoker
+	ramp      Ramp
+	timeoutOf func(string) time.Duration
 
 	invoking context.Context // of all invocations; ends when a Stop runs out of time
 	abandon  context.CancelFunc
@@ -69,7 +75,7 @@ func New(opts Options) *Service {
 		cryptorand.Read(seed[:]) // never fails, by its documentation
 		opts.Rand = rand.New(rand.NewChaCha8(seed))
 	}
-	s := &Service{invoker: opts.Invoker, ramp: opts.Ramp, rand: opts.Rand, mappings: map[string]*Mapping{}}
+	s := &Service{invoker: opts.Invoker, ramp: opts.Ramp, timeoutOf: opts.Timeout, rand: opts.Rand, mappings: map[string]*Mapping{}}
 	s.invoking, s.abandon = context.WithCancel(context.Background())
 	return s
 }
@@ -77,7 +83,7 @@ func New(opts Options) *Service {
 // Create adds a mapping, which begins to poll at once unless it is Disabled. An error is a [*wire.Error] as Lambda
 // would give it.
 func (s *Service) Create(cfg Config) (*Mapping, error) {
-	if err := cfg.normalize(); err != nil {
+	if err := cfg.normalize(s.timeout(cfg.Function)); err != nil {
 		return nil, err
 	}
 	filter, err := compileFilter(cfg.Filters)
@@ -106,6 +112,16 @@ func (s *Service) Create(cfg Config) (*Mapping, error) {
 		m.mu.Unlock()
 	}
 	return m, nil
+}
+
+// timeout is that of a function, by its name or ARN.
+func (s *Service) timeout(function string) time.Duration {
+	if s.timeoutOf != nil {
+		if d := s.timeoutOf(functionName(function)); d > 0 {
+			return d
+		}
+	}
+	return defaultTimeout
 }
 
 // Lookup finds a mapping by its id.

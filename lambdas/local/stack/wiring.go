@@ -65,7 +65,7 @@ func (s *Stack) wire(ctx context.Context, c Config, binaries map[string]string) 
 		mux.HandlePath(prefix, s.functions.Handler())
 	}
 	s.mappings = mapping.New(mapping.Options{
-		Invoker: invoker{s.functions}, Ramp: mapping.Ramp(c.Latency.Ramp), Rand: fault.Rand(c.Seed, "mapping"),
+		Invoker: invoker{s.functions}, Ramp: mapping.Ramp(c.Latency.Ramp), Timeout: s.functions.Timeout, Rand: fault.Rand(c.Seed, "mapping"),
 	})
 	mux.HandlePath(mapping.Path, s.mappings.Handler())
 	mux.HandlePath(mapping.Path+"/", s.mappings.Handler())
@@ -299,10 +299,6 @@ func (i invoker) Invoke(ctx context.Context, name string, payload []byte, traces
 func nameOf(arn string) string { return arn[strings.LastIndexByte(arn, ':')+1:] }
 
 func (s *Stack) addMappings() error {
-	timeouts := map[string]time.Duration{}
-	for _, f := range s.graph.Functions {
-		timeouts[f.ARN] = f.Timeout
-	}
 	for _, m := range s.graph.Mappings {
 		q, ok := s.queues.Lookup(m.QueueARN)
 		if !ok {
@@ -313,7 +309,7 @@ func (s *Stack) addMappings() error {
 			filters = append(filters, string(f))
 		}
 		_, err := s.mappings.Create(mapping.Config{
-			ID: m.ID, Queue: q, Function: nameOf(m.FunctionARN), FunctionTimeout: timeouts[m.FunctionARN], BatchSize: m.BatchSize,
+			ID: m.ID, Queue: q, Function: nameOf(m.FunctionARN), BatchSize: m.BatchSize,
 			Window: m.Window, MaxConcurrency: m.MaximumConcurrency, ReportBatchItemFailures: m.ReportBatchItemFailures,
 			Filters: filters, Disabled: !m.Enabled,
 		})

@@ -211,7 +211,7 @@ type projection struct {
 }
 
 var (
-	headAttributes   = projection{"pk, sk, #status, request, acceptedAt, completedAt, traceId, seen, deliveries", map[string]string{"#status": "status"}}
+	headAttributes   = projection{"pk, sk, #status, #request, acceptedAt, completedAt, traceId, seen, deliveries", map[string]string{"#status": "status", "#request": "request"}}
 	answerAttributes = projection{"pk, sk, event, receivedAt, storedAt", nil}
 	keyAttributes    = projection{"pk, sk, subject", nil}
 )

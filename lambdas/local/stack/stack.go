@@ -299,6 +299,9 @@ func (s *Stack) backlog() (working, waiting int) {
 // Invocations is how often a function was invoked.
 func (s *Stack) Invocations(function string) int { return s.functions.Stats(function).Invocations }
 
+// Waiting is how many asynchronous events of a function wait in Lambda's own queue for another try.
+func (s *Stack) Waiting(function string) int { return s.functions.Stats(function).AsyncWaiting }
+
 // Received is how many messages a queue has handed out, by the output that has its URL.
 func (s *Stack) Received(output string) int {
 	q, ok := s.queues.Lookup(s.Output(output))

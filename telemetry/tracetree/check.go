@@ -60,8 +60,8 @@ func (p Problem) String() string {
 //   - missing hop: an event that was created and published was not received; a bus was crossed but no queue (lost: both
 //     are reported together); no function took the event from its queue; a function received the event by no queue
 //     although others were reported; a traced call has no segment of the callee.
-//   - in progress: the span never ended. Only the outermost of spans within each other is told, and no creation of an event that was
-//     received: that is a note.
+//   - in progress: the span never ended. Only the outermost of spans within each other is told, and none of which is known that its
+//     process died: that is a note.
 //   - cycle: the span is its own ancestor.
 //
 // queues are names of queues that need not occur in the tree: without them, a queue all of whose documents were lost is
@@ -126,8 +126,8 @@ func (t *Tree) Check(queues ...string) []Problem {
 //     request, and by a bus, or a receiver, that does not name the span which our publishers derive from the event's id.
 //   - not reported: a queue gave a message out, and the receiver reported nothing, because its process was killed or its
 //     documents were lost; a later delivery counts it. Of an event that no delivery reports, Check tells.
-//   - unfinished report: the creation of an event is in progress still, and the event was received: the process that published it
-//     ended before it could say more.
+//   - unfinished report: a span is in progress still, and its process ended before it could say more: a part of an
+//     invocation that is over, which sent an event; a delivery that was followed by another; the creation of an event that was received.
 func (t *Tree) Notes() []Problem {
 	var notes []Problem
 	note := func(kind Kind, s *Span, format string, args ...any) {
@@ -160,6 +160,9 @@ func (t *Tree) Notes() []Problem {
 
 // String is which delivery it is, as "delivery 1 of 2" or "deliveries 1 to 3 of 4".
 func (d Delivery) String() string {
+	if d.Again {
+		return fmt.Sprintf("delivery %d of %d, a duplicate", d.First, d.Of)
+	}
 	if d.First == d.Last {
 		return fmt.Sprintf("delivery %d of %d", d.First, d.Of)
 	}
@@ -214,14 +217,29 @@ func (s *Span) events() []string {
 	return ids
 }
 
-// unfinished tells of the creation of an event that is in progress although somebody has received the event.
+// unfinished tells of a span in progress that its process has ended, and that the trace goes on without it. What a function reports
+// before it sends an event stays as it is when its process dies.
 func (s *Span) unfinished() bool {
-	if !s.IsCreation() || s.Complete() {
+	if !s.InProgress || s.Complete() {
 		return false
 	}
-	for _, child := range s.Children {
-		if !child.Subsegment && !child.Inferred {
-			return true
+	switch {
+	case s.Parent != nil && s.Parent.InProgress && s.Subsegment: // as a part of that
+		return false
+	case s.IsCreation(): // somebody has received the event
+		for _, child := range s.Children {
+			if !child.Subsegment && !child.Inferred {
+				return true
+			}
+		}
+		return false
+	case s.Subsegment: // it sent an event, and the invocation that it is part of is over
+		return s.segment != nil && s.segment.Complete() && slices.ContainsFunc(s.Children, (*Span).IsCreation)
+	case s.Parent != nil && s.Origin == segment.OriginFunction: // what it was about was delivered again
+		for _, other := range s.Parent.Children {
+			if other.Start > s.Start && !other.Subsegment && other.Node() == s.Node() {
+				return true
+			}
 		}
 	}
 	return false

@@ -25,6 +25,7 @@ type Delivery struct {
 	Message     string // its id in the queue; "" if it is not known
 	First, Last int    // which of its deliveries, counted from 1; the same unless Span is nil
 	Of          int    // how often the message was given out, as far as is known
+	Again       bool   // the queue has given it out with the same count before: a duplicate, which standard queues allow themselves
 	Span        *Span  // the receiver's segment; nil: the receiver reported nothing, for want of life or of documents
 }
 
@@ -49,14 +50,14 @@ func (h Hop) Deliveries() []Delivery {
 			of[id] = m
 			messages = append(messages, m)
 		}
-		n := c.receives()
+		n := c.Receives()
 		if n == 0 { // it does not say
 			n = len(m.by) + 1
 		}
 		m.highest = max(m.highest, n)
 		m.by = append(m.by, Delivery{Message: id, First: n, Last: n, Span: c})
 	}
-	queue := h.Queue.receives()
+	queue := h.Queue.Receives()
 	switch {
 	case len(messages) == 0 && !h.Queue.InProgress:
 		messages = []*message{{id: h.Queue.text(keyMessage), highest: max(queue, 1)}}
@@ -76,9 +77,9 @@ func (h Hop) Deliveries() []Delivery {
 				list = append(list, Delivery{Message: m.id, First: next, Last: last, Of: m.highest})
 			}
 		}
-		for _, d := range m.by {
+		for _, d := range m.by { // in the order of their counts, of equal ones in time order
 			silent(d.First - 1)
-			d.Of = m.highest
+			d.Of, d.Again = m.highest, d.First < next
 			list = append(list, d)
 			next = d.First + 1
 		}
@@ -117,8 +118,8 @@ func (s *Span) text(key string) string {
 	return ""
 }
 
-// receives is how often a queue gave a message out, as the span tells; 0 if it does not.
-func (s *Span) receives() int {
+// Receives is how often a queue had given the message out by then, as the span of a receiver or of the queue tells; 0 if it does not.
+func (s *Span) Receives() int {
 	return int(max(0, min(s.metadata(keyReceives).Number(), maxReceives)))
 }
 

@@ -52,6 +52,8 @@ func TestDeliveries(t *testing.T) {
 		{"all were killed", again, []string{" deliveries 1 to 2 of 2 -"}, true},
 		{"an event that was published twice is two messages", append(way, delivered(10, 2, 9, 12, "m", 1), delivered(11, 2, 19, 22, "n", 2)),
 			[]string{"m delivery 1 of 1 aa0000000000000a", "n delivery 1 of 2 -", "n delivery 2 of 2 aa0000000000000b"}, false},
+		{"a duplicate, which the queue does not count", append(way, delivered(10, 2, 9, 12, "m", 1), delivered(11, 2, 19, 22, "m", 1)),
+			[]string{"m delivery 1 of 1 aa0000000000000a", "m delivery 1 of 1, a duplicate aa0000000000000b"}, false},
 		{"receivers who do not count", append(way, received(10, 2, "requests", "federated_handler", 9, 12), received(11, 2, "requests", "federated_handler", 19, 22)),
 			[]string{" delivery 1 of 2 aa0000000000000a", " delivery 2 of 2 aa0000000000000b"}, false},
 		{"a count that nobody can have counted", append(way, delivered(10, 2, 9, 12, "m", 1<<40)),
@@ -109,6 +111,21 @@ func TestNotes(t *testing.T) {
 		}
 		return docs
 	}
+	request := func(until int) []segment.Document { // one that died after it had sent its event, in an invocation until then
+		r := doc(2, 1, "POST /events", "", 1, -1, creation(3, 2, -1))
+		r.Type = segment.TypeSubsegment
+		return append([]segment.Document{doc(1, 0, "api_lambda", segment.OriginFunction, 0, until), r}, append(hops(3, "requests", 1, 6, 9), delivered(10, 3, 9, 12, "m", 1))...)
+	}
+	killed := func(again bool) []segment.Document { // a delivery that died after it had published something
+		docs := append([]segment.Document{doc(1, 0, "api_lambda", segment.OriginFunction, 0, 10, creation(2, 1, 5))}, hops(2, "requests", 1, 6, 9)...)
+		first := delivered(10, 2, 9, -1, "m", 1)
+		first.Subsegments = []segment.Document{creation(4, 10, -1)}
+		docs = append(append(docs, first), append(hops(4, "requests", 10, 16, 19), delivered(11, 4, 19, 22, "n", 1))...)
+		if again {
+			docs = append(docs, delivered(12, 2, 29, 32, "m", 2))
+		}
+		return docs
+	}
 	client := charge()
 	client[0].ParentID = id(999)
 	midst := append(charge(), doc(80, 999, "audit", segment.OriginLambda, 400, 410))
@@ -126,6 +143,10 @@ func TestNotes(t *testing.T) {
 			[]string{"began elsewhere at aa0000000000000a federated_handler: its parent aa000000000003e7 is a span of the event's producer, who reports elsewhere or nowhere"}, nil},
 		{"the publisher died before it could say more", announced(true), []string{"unfinished report at aa00000000000002 Events: in progress: its process ended before it could say more"}, nil},
 		{"the publisher died, and nobody has the event", announced(false), nil, []string{"in progress at aa00000000000002 Events: it began and never ended"}},
+		{"a request died after it had sent its event", request(10), []string{"unfinished report at aa00000000000002 POST /events: in progress: its process ended before it could say more"}, nil},
+		{"a request may still have to say something", request(-1), nil, []string{"in progress at aa00000000000001 api_lambda: it began and never ended"}},
+		{"a delivery died after it had published, and was followed by another", killed(true), []string{"unfinished report at aa0000000000000a federated_handler: in progress: its process ended before it could say more"}, nil},
+		{"a delivery died after it had published, or has not ended", killed(false), nil, []string{"in progress at aa0000000000000a federated_handler: it began and never ended"}},
 		{"the first delivery was killed", append(append([]segment.Document{doc(1, 0, "api_lambda", segment.OriginFunction, 0, 10, creation(2, 1, 5))}, hops(2, "requests", 1, 6, 9)...), delivered(10, 2, 9, 12, "m", 2)),
 			[]string{"not reported at " + queueID(2, "requests").String() + " requests: delivery 1 of 2: the receiver was killed, or its documents were lost"}, nil},
 	} {

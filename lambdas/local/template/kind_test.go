@@ -47,6 +47,11 @@ func TestResourcesThatDoNotFit(t *testing.T) {
 			[]string{`t.yaml:3:58: Resources.P.Properties.Queues[0]: no queue of this template has the URL "url"`},
 		},
 		{
+			"a permission for a function that is not there",
+			"  P: {Type: AWS::Lambda::Permission, Properties: {Action: lambda:InvokeFunction, FunctionName: f, Principal: events.amazonaws.com}}\n",
+			[]string{`t.yaml:3:96: Resources.P.Properties.FunctionName: no function of this template has the name or ARN "f"`},
+		},
+		{
 			"two queues of one name",
 			"  Q: {Type: AWS::SQS::Queue, Properties: {QueueName: q}}\n  R: {Type: AWS::SQS::Queue, Properties: {QueueName: !Join ['', [q]]}}\n",
 			[]string{"t.yaml:4:3: Resources.R: has the same name as Q in line 3"},
@@ -323,6 +328,8 @@ Resources:
     Properties:
       StageName: live
       AccessLogSetting: {DestinationArn: !Sub "arn:${AWS::Partition}:logs:${AWS::Region}:${AWS::AccountId}:log-group:l", Format: <$context.status>}
+  P: {Type: AWS::Lambda::Permission, Properties: {Action: lambda:InvokeFunction, FunctionName: !GetAtt F.Arn, Principal: events.amazonaws.com, SourceArn: !GetAtt R.Arn}}
+  P2: {Type: AWS::Lambda::Permission, Properties: {Action: lambda:InvokeFunction, FunctionName: !Ref F, Principal: events.amazonaws.com, SourceAccount: "000000000000"}}
   E: {Type: AWS::Events::Rule, Properties: {EventPattern: {detail: {to: ["a<b&c>"], n: [1.50, true]}}}}
   D: {Type: AWS::CloudWatch::Dashboard, Properties: {DashboardName: d, DashboardBody: !Sub '{"widgets":["${AWS::Region}"]}'}}
 `))

@@ -1,7 +1,31 @@
 package template
 
 // The kinds by which AWS permits things. Locally nothing asks for permission: everything listens on loopback and the
-// processes are the user's own. So these have no build; their names and ARNs are there for those who refer to them.
+// processes are the user's own. So these add nothing to the stack; their names and ARNs are there for those who refer to
+// them.
+
+// invokePermission lets a service invoke a function: on AWS a rule that targets a function delivers nothing without it.
+var invokePermission = &kind{
+	name:       "AWS::Lambda::Permission",
+	attributes: []string{"Id"},
+	properties: object{name: "AWS::Lambda::Permission", required: []string{"Action", "FunctionName", "Principal"}, fields: fields{
+		"Action":        oneOf{"lambda:InvokeFunction", "lambda:*"},
+		"FunctionName":  text{max: 140},
+		"Principal":     text{},
+		"SourceArn":     text{},
+		"SourceAccount": matching(`[0-9]{12}`, "12 digits", 12),
+	}},
+	identify: func(r *resolver, x *instance) {
+		x.physical = r.named(x, "")
+		x.attributes["Id"] = x.physical
+	},
+	build: func(r *resolver, x *instance) {
+		function := x.values.get("FunctionName")
+		if r.find("AWS::Serverless::Function", "Arn", function.text) == nil && r.find("AWS::Serverless::Function", "Arn", r.arn("lambda", "function:"+function.text)) == nil {
+			r.p.add(function, "no function of this template has the name or ARN %s", function.shown())
+		}
+	},
+}
 
 // policies are inline policies.
 var policies = list{of: object{name: "a policy", required: []string{"PolicyName", "PolicyDocument"}, fields: fields{

@@ -50,7 +50,7 @@ var kinds = byName(
 	logGroup,
 	samplingRule, traceGroup,
 	alarmKind, dashboardKind,
-	apiAccount, iamRole, iamManagedPolicy,
+	apiAccount, iamRole, iamManagedPolicy, invokePermission,
 )
 
 func byName(all ...*kind) map[string]*kind {

@@ -131,6 +131,9 @@ type Cell struct {
 	PredictedDrainS   *float64 `json:"predicted_drain_s"`
 	PredictedNote     string   `json:"predicted_note,omitempty"` // what else was predicted, in words
 
+	RecoveryS          *float64 `json:"recovery_s,omitempty"`           // after an outage, until no more were behind than before
+	PredictedRecoveryS *float64 `json:"predicted_recovery_s,omitempty"` // outage·ρ/(1-ρ), said before it was measured
+
 	OfferedRate   float64  `json:"offered_rate"` // of the stage that is measured
 	AcceptedRate  float64  `json:"accepted_rate"`
 	CompletedRate Interval `json:"completed_rate"`

@@ -22,7 +22,7 @@ func (t *Telemetry) HTTP(next http.Handler) http.Handler {
 		}
 		method := methodOf(r.Method)
 		span.SetAttributes(semconv.HTTPRequestMethodKey.String(method))
-		span.SetName(method)
+		span.SetName(method + " " + routeOf(r)) // until the route is known
 		if client, ok := parseTraceparent(r.Header.Get("Traceparent")); ok {
 			span.AddLink(trace.Link{SpanContext: client})
 			span.SetAttributes(keyClientTrace.String(client.TraceID().String()))
@@ -34,6 +34,8 @@ func (t *Telemetry) HTTP(next http.Handler) http.Handler {
 			route := routeOf(r)
 			span.SetAttributes(semconv.HTTPRoute(route))
 			span.SetName(method + " " + route)
+		} else {
+			span.SetName(method)
 		}
 		switch {
 		case status.code == http.StatusTooManyRequests:

@@ -72,7 +72,7 @@ func TestMetrics(t *testing.T) {
 		answer.Type = "evt.payment.charge.success"
 		h.Ended(ctx, answer, "com.payment.charge", false, time.Now().Add(-time.Second))
 		h.Ended(ctx, answer, "com.payment.charge", true, time.Time{})
-		h.Published(ctx, broker.Entry{Event: ev, Started: time.Now(), Ended: time.Now(), Attempts: 2, Err: context.Canceled})
+		h.tell(ctx, broker.Entry{Event: ev, Started: time.Now(), Ended: time.Now(), Attempts: 2, Err: context.Canceled})
 		return nil, nil
 	}))
 	if _, err := f.Invoke(invocationContext(t, theHeader, time.Minute), nil); err != nil {

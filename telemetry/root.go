@@ -36,7 +36,8 @@ type root struct {
 	done       []sdktrace.ReadOnlySpan
 	dropped    int
 	ended      bool
-	inProgress bool // has been sent so
+	inProgress bool           // has been sent so
+	apart      []trace.SpanID // of events that were announced after that, each by itself
 }
 
 // roots is the SpanProcessor: it puts the spans of each local root together and sends them when that ends.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -97,9 +98,20 @@ func newWorld(t testing.TB, env map[string]string) *world {
 
 func (w *world) getenv(name string) string { return w.env[name] }
 
-// sent are the documents that have arrived by now. On the loopback a datagram is there when its write returns, so nothing is
-// waited for: what is missing was not sent before.
+// sent are the documents that have arrived by now, without those in progress that others of them overwrite.
 func (w *world) sent() []segment.Document {
+	w.t.Helper()
+	docs := w.datagrams()
+	ended := make(map[segment.ID]bool)
+	for _, d := range docs {
+		ended[d.ID] = ended[d.ID] || !d.InProgress
+	}
+	return slices.DeleteFunc(docs, func(d segment.Document) bool { return d.InProgress && ended[d.ID] })
+}
+
+// datagrams are all documents that have arrived by now. On the loopback a datagram is there when its write returns, so nothing is
+// waited for: what is missing was not sent before.
+func (w *world) datagrams() []segment.Document {
 	w.t.Helper()
 	var docs []segment.Document
 	b := make([]byte, 1<<16)
@@ -303,6 +315,7 @@ func (h *host) handle(ctx context.Context, d broker.Delivery) error {
 func (h *host) publish(ctx context.Context, events ...arvo.Event) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.Publishing(ctx, events)
 	for _, ev := range events {
 		e := broker.Entry{Event: ev, Started: time.Now(), Ended: time.Now(), Attempts: 1, EnvelopeID: "envelope-of-" + ev.ID, Err: h.refuse}
 		if h.refuse != nil {
@@ -317,6 +330,20 @@ func (h *host) publish(ctx context.Context, events ...arvo.Event) error {
 // function is the host as Lambda sees it.
 func (h *host) function() lambda.Handler {
 	return h.Lambda(lambda.NewHandler(broker.NewConsumer(broker.ConsumerConfig{Queue: noQueue{}, Handle: h.Delivery(h.handle), Jitter: func() float64 { return 0 }, Log: discard}).Batch))
+}
+
+// tell is a publication, to its observer.
+func (w *world) tell(ctx context.Context, e broker.Entry) {
+	w.Publishing(ctx, []arvo.Event{e.Event})
+	w.Published(ctx, e)
+}
+
+// delivered is an event as it comes from the queue.
+func delivered(ev arvo.Event) broker.Delivery {
+	now := time.Now()
+	return broker.Delivery{
+		Envelope: broker.Envelope{ID: "envelope", Time: now.Truncate(time.Second), Event: ev}, MessageID: "m", SentAt: now, ReceivedAt: now, Receives: 1,
+	}
 }
 
 type noQueue struct{}

@@ -91,12 +91,8 @@ func (a *api) postEvents(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	switch {
-	case head.Request == nil:
-	case head.Status == store.Pending:
+	if head.Request != nil && head.Status == store.Pending {
 		err = a.publisher.Publish(ctx, *head.Request)
-	case head.Unlanded: // it was published, and who did may have died before it could tell
-		a.telemetry.WasPublished(ctx, *head.Request, head.AcceptedAt)
 	}
 	if key != "" {
 		// Whatever became of it, a retry need not wait. If this fails, it waits for the flight to end.

@@ -56,9 +56,11 @@ type Entry struct {
 	Err            error
 }
 
-// An Observer is told the outcome of every entry, once, before Publish returns. Calls may come from several
-// goroutines at a time and must be quick: the publication waits for them.
+// An Observer is told of all events of a Publish call, once, before the first of them is on its way, and of the outcome of
+// every entry, once, before Publish returns. Calls may come from several goroutines at a time and must be quick: the
+// publication waits for them.
 type Observer interface {
+	Publishing(ctx context.Context, events []arvo.Event)
 	Published(ctx context.Context, entry Entry)
 }
 
@@ -121,6 +123,9 @@ func (p *Publisher) Publish(ctx context.Context, evs ...arvo.Event) error {
 			return err
 		}
 		entries[i] = e
+	}
+	if err := p.announce(ctx, evs); err != nil {
+		return err
 	}
 	done.Add(len(entries))
 	p.mu.Lock()
@@ -200,6 +205,20 @@ func (p *Publisher) flush(own int) {
 			e.done.Done()
 		}
 	}
+}
+
+// announce tells the Observer what is about to be sent. Its panic is the failure of all that.
+func (p *Publisher) announce(ctx context.Context, evs []arvo.Event) (err error) {
+	if p.Observer == nil {
+		return nil
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = panicked("the observer of publications", v)
+		}
+	}()
+	p.Observer.Publishing(ctx, evs)
+	return nil
 }
 
 // observe tells the Observer what became of e. Its panic is e's failure.

@@ -304,10 +304,17 @@ func (b *panicking) PutEvents(ctx context.Context, in *eventbridge.PutEventsInpu
 	return out, err
 }
 
-// A witness notes outcomes and panics at that of one event.
+// A witness notes outcomes and panics at that of one event, or at its announcement.
 type witness struct {
 	observer
-	at string
+	at, announcement string
+}
+
+func (w *witness) Publishing(ctx context.Context, events []arvo.Event) {
+	w.observer.Publishing(ctx, events)
+	if events[0].ID == w.announcement {
+		panic("secret")
+	}
 }
 
 func (w *witness) Published(ctx context.Context, e broker.Entry) {
@@ -327,6 +334,7 @@ func TestAPanicIsAnErrorOfWhatItHit(t *testing.T) {
 	}{
 		{"of the client", &panicking{at: `"e01"`, value: "secret"}, &witness{}, "the client of the bus panicked with a string", arvo.ErrExecution},
 		{"of the observer", &panicking{at: "nothing"}, &witness{at: "e01"}, "the observer of publications panicked with a string", nil},
+		{"of the observer, before anything is sent", &panicking{at: "nothing"}, &witness{announcement: "e01"}, "the observer of publications panicked with a string", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -431,8 +439,17 @@ func TestACallThatFailsIsNoRefusal(t *testing.T) {
 }
 
 type observer struct {
-	mu      sync.Mutex
-	entries []string
+	mu        sync.Mutex
+	announced []string
+	entries   []string
+}
+
+func (o *observer) Publishing(_ context.Context, events []arvo.Event) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, ev := range events {
+		o.announced = append(o.announced, ev.ID)
+	}
 }
 
 func (o *observer) Published(_ context.Context, e broker.Entry) {
@@ -442,16 +459,22 @@ func (o *observer) Published(_ context.Context, e broker.Entry) {
 }
 
 func TestTheObserverIsToldEachOutcome(t *testing.T) {
+	o := new(observer)
 	b := &bus{refuse: func(detail string) string {
+		if len(o.announced) != 2 {
+			t.Errorf("before the call, these were announced: %v", o.announced)
+		}
 		if strings.Contains(detail, `"e01"`) {
 			return "MalformedDetail"
 		}
 		return ""
 	}}
-	o := new(observer)
 	err := broker.NewPublisher(broker.PublisherConfig{Client: b, Bus: "b", Observer: o}).Publish(t.Context(), newEvents(t, 2)...)
 	if !errors.Is(err, broker.ErrRefused) {
 		t.Fatal(err)
+	}
+	if !slices.Equal(o.announced, []string{"e00", "e01"}) {
+		t.Errorf("announced: %v", o.announced)
 	}
 	want := []string{`e00 attempts=1 envelope="envelope-0" err=<nil>`, `e01 attempts=1 envelope="" err=MalformedDetail: no`}
 	if diff := cmp.Diff(want, o.entries); diff != "" {

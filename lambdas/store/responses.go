@@ -87,7 +87,6 @@ type Head struct {
 	ExecutionUnits float64   // summed over the distinct responses
 	Deliveries     int       // of responses, duplicates included
 	Events         int       // distinct responses
-	Unlanded       bool      // by Accept: an earlier request with the key never landed, so its process died or was too slow
 }
 
 // Accept makes a subject of a request and returns its head. When the request's key was used before with the same
@@ -157,9 +156,7 @@ func (r *Responses) acceptedBefore(ctx context.Context, req Request, key item, n
 	if now.UnixMilli() < key.number("flightUntil") {
 		return Head{}, ErrInFlight
 	}
-	head, err := r.Head(ctx, key.text("subject"))
-	head.Unlanded = key.number("flightUntil") != 0
-	return head, err
+	return r.Head(ctx, key.text("subject"))
 }
 
 // Landed says that the request with this key is no longer in flight.

@@ -227,11 +227,17 @@ func (s *system) depth(output string) int {
 // receiveOnce makes a queue give its messages up after one receive, so that a test need not wait for five.
 func (s *system) receiveOnce(queue, dlq string) {
 	s.t.Helper()
+	s.redrive(queue, dlq, 1)
+}
+
+// redrive has messages of a queue received so many times before they are dead letters.
+func (s *system) redrive(queue, dlq string, receives int) {
+	s.t.Helper()
 	out, err := s.queues.GetQueueAttributes(s.t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: aws.String(s.Output(dlq)), AttributeNames: []sqstypes.QueueAttributeName{"QueueArn"}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.set(queue, "RedrivePolicy", fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":1}`, out.Attributes["QueueArn"]))
+	s.set(queue, "RedrivePolicy", fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":%d}`, out.Attributes["QueueArn"], receives))
 }
 
 // set changes an attribute of a queue.

@@ -5,13 +5,16 @@ import (
 	"cmp"
 	"compress/zlib"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -136,6 +139,7 @@ func (s *system) trees(traces ...string) map[string]*tracetree.Tree {
 // problems of those that are not.
 func (s *system) settle(traces []string) (map[string]*tracetree.Tree, map[string][]tracetree.Problem) {
 	s.t.Helper()
+	s.arrived()
 	trees := make(map[string]*tracetree.Tree)
 	problems := make(map[string][]tracetree.Problem)
 	open := traces
@@ -162,6 +166,27 @@ func (s *system) settle(traces []string) (map[string]*tracetree.Tree, map[string
 		}
 	}
 }
+
+// arrived waits until the daemon has taken all documents that were sent before. Those in progress that are not overwritten by then are of
+// processes that work or have died.
+func (s *system) arrived() {
+	s.t.Helper()
+	f := foreign{segment.TraceID{0x6a, 1}, segment.ID{1}}
+	binary.BigEndian.PutUint64(f.trace[4:], markers.Add(1))
+	conn, err := net.Dial("udp", s.XRayAddress())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close()
+	now := segment.At(time.Now())
+	d := segment.Document{TraceID: f.trace, ID: f.span, Name: "marker", Start: now, End: now}
+	if _, err := conn.Write(segment.AppendDatagram(nil, &d)); err != nil {
+		s.t.Fatal(err)
+	}
+	eventually(s.t, "the daemon has taken what was sent", func() bool { return len(s.documents(f.trace.String())) == 1 })
+}
+
+var markers atomic.Uint64
 
 // consumers are the segments of functions that handled an event from a queue.
 func consumers(t *tracetree.Tree) (list []*tracetree.Span) {
@@ -379,6 +404,59 @@ func TestTracesAreWholeUnderFaults(t *testing.T) {
 	if received := s.Received("RequestsQueueUrl") + s.Received("ResponsesQueueUrl"); deliveries > received {
 		t.Errorf("%d deliveries are traced, and the queues have made %d", deliveries, received)
 	}
+}
+
+// Promise 6 where a third of the processes die, and no client repeats a request of which it has heard nothing: each event that was
+// received hangs on what sent it.
+func TestTracesAreWholeAlsoWhereNobodyRepeats(t *testing.T) {
+	t.Parallel()
+	s := start(t, stack.Config{Parameters: limits, Faults: fault.Rates{Kill: 0.3}, Seed: 9})
+	for _, queue := range []string{"RequestsQueueUrl", "ResponsesQueueUrl"} {
+		s.set(queue, "VisibilityTimeout", "1")
+		s.redrive(queue, strings.Replace(queue, "Queue", "Dlq", 1), 100)
+	}
+	n := 60
+	if testing.Short() {
+		n = len(mixture)
+	}
+	refused := 0
+	for i := range n {
+		kind := mixture[i%len(mixture)]
+		req, err := http.NewRequestWithContext(t.Context(), "POST", s.APIURL()+"/events", strings.NewReader(`{"type":"`+kind.typ+`","data":`+kind.data+`}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := s.http.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != http.StatusAccepted {
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Error("no request's process has died")
+	}
+	eventually(t, "nothing is on its way", func() bool { return s.Backlog() == 0 })
+	s.arrived()
+	var traces []string
+	pages := xray.NewGetTraceSummariesPaginator(s.xray(), &xray.GetTraceSummariesInput{
+		StartTime: aws.Time(time.Now().Add(-5 * time.Hour)), EndTime: aws.Time(time.Now().Add(time.Minute)), FilterExpression: aws.String(fmt.Sprintf("service(%q)", stageNode)),
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, summary := range page.TraceSummaries {
+			traces = append(traces, *summary.Id)
+		}
+	}
+	if len(traces) != n {
+		t.Errorf("%d requests have made %d traces", n, len(traces))
+	}
+	s.trees(traces...)
 }
 
 // foreign is a process outside of the system that reports the span of an event, and sends the event with its traceparent.

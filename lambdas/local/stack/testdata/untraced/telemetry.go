@@ -29,15 +29,14 @@ func Setup(context.Context, Config) (*Telemetry, error) { return new(Telemetry),
 
 func Logs(next slog.Handler) slog.Handler { return next }
 
-func (*Telemetry) Lambda(h lambda.Handler) lambda.Handler  { return h }
-func (*Telemetry) HTTP(next http.Handler) http.Handler     { return next }
-func (*Telemetry) Handler(next arvo.Handler) arvo.Handler  { return next }
-func (*Telemetry) AWS(*aws.Config)                         {}
-func (*Telemetry) Published(context.Context, broker.Entry) {}
-func (*Telemetry) Accepted(context.Context, arvo.Event)    {}
-func (*Telemetry) Duplicate(context.Context, arvo.Event)   {}
-
-func (*Telemetry) WasPublished(context.Context, arvo.Event, time.Time) {}
+func (*Telemetry) Lambda(h lambda.Handler) lambda.Handler   { return h }
+func (*Telemetry) HTTP(next http.Handler) http.Handler      { return next }
+func (*Telemetry) Handler(next arvo.Handler) arvo.Handler   { return next }
+func (*Telemetry) AWS(*aws.Config)                          {}
+func (*Telemetry) Publishing(context.Context, []arvo.Event) {}
+func (*Telemetry) Published(context.Context, broker.Entry)  {}
+func (*Telemetry) Accepted(context.Context, arvo.Event)     {}
+func (*Telemetry) Duplicate(context.Context, arvo.Event)    {}
 
 func (*Telemetry) Create(_ context.Context, ev arvo.Event) arvo.Event { return ev }
 

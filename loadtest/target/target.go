@@ -108,7 +108,7 @@ func Open(ctx context.Context, c Config) (*Stack, error) {
 	}
 	for _, address := range []struct{ what, url string }{{"endpoint", c.Endpoint}, {"API", c.API}} {
 		if err := checkURL(address.url); err != nil {
-			return nil, fmt.Errorf("target: %s %q: %w", address.what, address.url, err)
+			return nil, fmt.Errorf("target: %s: %w", address.what, err)
 		}
 	}
 	s := &Stack{config: c, local: c.Endpoint != "", aws: c.AWS.Copy(), journal: &journal{}}
@@ -132,16 +132,17 @@ func Open(ctx context.Context, c Config) (*Stack, error) {
 	return s, nil
 }
 
+// checkURL refuses what is no address of a service. Its error does not repeat keys that somebody has put into one.
 func checkURL(s string) error {
 	if s == "" {
 		return nil
 	}
 	u, err := url.Parse(s)
 	if err != nil {
-		return err
+		return errors.New("it is no address like http://127.0.0.1:4566")
 	}
 	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return errors.New("it is no address like http://127.0.0.1:4566")
+		return fmt.Errorf("%.200q is no address like http://127.0.0.1:4566", u.Redacted())
 	}
 	return nil
 }

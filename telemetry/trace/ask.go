@@ -3,9 +3,12 @@ package main
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"example.com/arvo/lambdas/arvo"
 	"example.com/arvo/telemetry/segment"
@@ -18,14 +21,25 @@ type question struct {
 	arvo     *arvo.Subject   // the first of subjects, if it is of Arvo's form
 }
 
-// ask reads the argument. Every text may be a subject of some maker, so the forms that mean something else are looked for
-// and nothing is refused but the empty text.
+// ask reads the argument. Almost every text may be a subject of some maker, so the forms that mean something else are looked for
+// first. What is none of these is refused if nobody can have meant it: nothing, no letter or digit, a damaged id or header, a part of a
+// subject of Arvo's.
 func ask(argument string) (question, error) {
 	text := strings.TrimSpace(argument)
 	if text == "" {
-		return question{}, errors.New("the subject is empty")
+		return question{}, errors.New("the subject is empty: give a subject, a trace id or a link to one")
 	}
-	if id, err := segment.ParseTraceID(text); err == nil {
+	if !utf8.ValidString(text) || !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
+		return question{}, fmt.Errorf("%s is neither a subject nor a trace id", quoted(text))
+	}
+	if id, err := segment.ParseTraceID(strings.ToLower(text)); err == nil {
+		return question{trace: id}, nil
+	}
+	if value, what := traceOfHeader(text); what != "" {
+		id, err := segment.ParseTraceID(strings.ToLower(value))
+		if err != nil {
+			return question{}, fmt.Errorf("%s names no trace: %s", quoted(text), what)
+		}
 		return question{trace: id}, nil
 	}
 	if id, ok := traceOfLink(text); ok {
@@ -51,8 +65,59 @@ func ask(argument string) (question, error) {
 		}
 		break
 	}
+	if q.arvo == nil {
+		for _, s := range q.subjects {
+			if err := damaged(s); err != nil {
+				return question{}, fmt.Errorf("%s looks like a subject of which a part is missing (%w): copy it whole, in quotes", quoted(s), err)
+			}
+		}
+	}
 	return q, nil
 }
+
+// traceOfHeader is the trace id that a header's value names: that of X-Amzn-Trace-Id or of traceparent, with the header's name or without.
+// what says what the value should look like; it is "" if the text is no such header and no try at a trace id.
+func traceOfHeader(text string) (id, what string) {
+	if name, value, ok := strings.Cut(text, ":"); ok && (strings.EqualFold(name, "x-amzn-trace-id") || strings.EqualFold(name, "traceparent") || strings.EqualFold(name, "_x_amzn_trace_id")) {
+		text = strings.TrimSpace(value)
+	}
+	const root = "root="
+	for part := range strings.SplitSeq(text, ";") {
+		if part = strings.TrimSpace(part); len(part) >= len(root) && strings.EqualFold(part[:len(root)], root) {
+			return part[len(root):], "Root=1-8 hexadecimal digits-24 hexadecimal digits is due"
+		}
+	}
+	parts := strings.Split(text, "-")
+	switch {
+	case len(parts) == 4 && len(parts[0]) == 2 && isHex(parts[0]) && len(parts[2]) == 16 && len(parts[3]) == 2:
+		return parts[1], "a traceparent is 00-32 hexadecimal digits-16-2, not all of them zero"
+	case len(parts) == 3 && parts[0] == "1" && len(parts[1]) == 8 && isHex(parts[1]) && isHex(parts[2]):
+		return text, "a trace id is 1-8 hexadecimal digits-24, not all of them zero"
+	case len(text) == 32 && strings.Trim(text, "0") == "":
+		return text, "a trace id is not all zeros"
+	}
+	return "", ""
+}
+
+func isHex(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789abcdefABCDEF") == ""
+}
+
+// damaged tells what is wrong with what begins as a subject of Arvo's and is none: base64 of zlib or gzip.
+func damaged(text string) error {
+	raw := strings.TrimRight(strings.NewReplacer("-", "+", "_", "/").Replace(text), "=")
+	if len(raw) < 8 || strings.Trim(raw, base64Alphabet) != "" {
+		return nil
+	}
+	head, err := base64.RawStdEncoding.DecodeString(raw[:4])
+	if err != nil || !(head[0] == 0x78 && (int(head[0])<<8|int(head[1]))%31 == 0 || head[0] == 0x1f && head[1] == 0x8b) {
+		return nil
+	}
+	_, err = arvo.ParseSubject(text)
+	return last(err)
+}
+
+const base64Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 func (q *question) mayBe(subject string) {
 	if subject != "" && !slices.Contains(q.subjects, subject) {

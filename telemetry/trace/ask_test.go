@@ -22,6 +22,11 @@ func TestAsk(t *testing.T) {
 	}{
 		{"a trace id of X-Ray", trace, trace, nil},
 		{"a trace id of W3C", strings.ReplaceAll(trace, "-", "")[1:], trace, nil},
+		{"a trace id in capitals", strings.ToUpper(trace), trace, nil},
+		{"the header X-Amzn-Trace-Id", "Root=" + trace + ";Parent=53995c3f42cd8ad8;Sampled=1", trace, nil},
+		{"the header with its name", "X-Amzn-Trace-Id: Self=1-00000000-000000000000000000000009;Root=" + trace, trace, nil},
+		{"a traceparent", "00-386d4380000000000000000000000001-53995c3f42cd8ad8-01", trace, nil},
+		{"a traceparent with its name", "traceparent: 00-386d4380000000000000000000000001-53995c3f42cd8ad8-00", trace, nil},
 		{"white space around it", "  " + trace + "\n", trace, nil},
 		{"a subject that names its trace", own, trace, []string{own}},
 		{"a subject without padding, in the other alphabet", path(own), trace, []string{own, path(own)}},
@@ -55,8 +60,28 @@ func TestAsk(t *testing.T) {
 			}
 		})
 	}
-	if _, err := ask(" "); err == nil {
-		t.Error("an empty subject is taken")
+}
+
+func TestRubbishIsRefused(t *testing.T) {
+	own := subjectOn("com.payment.charge", "")
+	for _, test := range []struct{ name, argument, want string }{
+		{"nothing", "", "the subject is empty"},
+		{"white space", " \n", "the subject is empty"},
+		{"no letter and no digit", "***", `"***" is neither a subject nor a trace id`},
+		{"bytes that are no text", "a\xff", "is neither a subject nor a trace id"},
+		{"a short trace id", "1-386d4380-0000", "names no trace: a trace id is 1-8 hexadecimal digits-24"},
+		{"a trace id of zeros", "00000000000000000000000000000000", "a trace id is not all zeros"},
+		{"a header without a root", "Root=;Parent=53995c3f42cd8ad8", "names no trace: Root=1-8 hexadecimal digits"},
+		{"a traceparent of zeros", "00-00000000000000000000000000000000-53995c3f42cd8ad8-01", "names no trace: a traceparent is"},
+		{"half of a subject", own[:len(own)/2], "looks like a subject of which a part is missing"},
+		{"a link with half of a subject", "http://127.0.0.1:3000/subjects/" + own[:20], "looks like a subject of which a part is missing"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			q, err := ask(test.argument)
+			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%v; it asks for %q", err, q.subjects)
+			}
+		})
 	}
 }
 

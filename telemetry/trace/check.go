@@ -20,6 +20,7 @@ const (
 	settleTime  = 10 * time.Second
 	settlePause = 500 * time.Millisecond
 	settledAge  = time.Minute
+	youngAge    = 5 * time.Second // documents of a trace that ended so lately may be on their way without anybody missing them
 )
 
 // A verdict is what --check found.
@@ -27,6 +28,7 @@ type verdict struct {
 	Whole     bool      `json:"whole"`
 	Path      []node    `json:"path"`
 	Problems  []problem `json:"problems"`
+	Notes     []problem `json:"notes"` // what is strange and breaks nothing
 	Questions []answer  `json:"questions"`
 }
 
@@ -68,18 +70,22 @@ func healing(t *tracetree.Tree, problems []tracetree.Problem) bool {
 
 // newVerdict judges a trace. graph is the map that X-Ray draws of it, linked what is known of the traces that it links to.
 func newVerdict(t *tracetree.Tree, problems []tracetree.Problem, graph []types.Service, linked *tracetree.Tree) *verdict {
-	v := &verdict{Whole: len(problems) == 0, Path: path(t), Problems: []problem{}}
-	for _, p := range problems {
-		out := problem{Kind: string(p.Kind), Lost: p.Lost, Detail: p.Detail}
-		if p.Span != nil {
-			out.Span, out.Name = p.Span.ID.String(), p.Span.Name
-		}
-		v.Problems = append(v.Problems, out)
-	}
+	v := &verdict{Whole: len(problems) == 0, Path: path(t), Problems: listed(problems), Notes: listed(t.Notes())}
 	v.Questions = []answer{
 		foreignSegments(t), hopsDraw(t, graph), eventsNode(t, graph), stageDecides(t), traceHeader(t, linked), linksStay(t),
 	}
 	return v
+}
+
+func listed(problems []tracetree.Problem) []problem {
+	list := make([]problem, len(problems))
+	for i, p := range problems {
+		list[i] = problem{Kind: string(p.Kind), Lost: p.Lost, Detail: p.Detail}
+		if p.Span != nil {
+			list[i].Span, list[i].Name = p.Span.ID.String(), p.Span.Name
+		}
+	}
+	return list
 }
 
 // path is the way to the end of the trace as nodes, those in a row once.
@@ -107,7 +113,7 @@ func path(t *tracetree.Tree) []node {
 // foreignSegments: what a function sends for a message belongs to the message's trace and not to its invocation's.
 func foreignSegments(t *tracetree.Tree) answer {
 	a := answer{Question: "a function's daemon takes segments of another trace than the invocation's", Answer: cannotTell}
-	published, received, lost := 0, 0, 0
+	published, received := 0, 0
 	functions := map[string]bool{}
 	for _, h := range t.Hops() {
 		if h.Creation != nil && h.Creation.Complete() && !h.Creation.Error && !h.Creation.Fault {
@@ -117,13 +123,12 @@ func foreignSegments(t *tracetree.Tree) answer {
 			received++
 			functions[c.Name] = true
 		}
-		if len(h.Consumers) == 0 {
-			lost++
-		}
 	}
 	switch {
 	case received > 0:
 		a.Answer, a.Evidence = yes, fmt.Sprintf("%s of %s came with a message", count(received, "segment", "segments"), count(len(functions), "function", "functions"))
+	case published > 0 && time.Since(t.Times().End.Time()) < settledAge:
+		a.Evidence = fmt.Sprintf("%s published, and no receiver's segment is in the trace, which may be too young: --wait 30s", count(published, "event was", "events were"))
 	case published > 0:
 		a.Answer, a.Evidence = no, fmt.Sprintf("%s published, and no receiver's segment is in the trace", count(published, "event was", "events were"))
 	default:
@@ -225,7 +230,7 @@ func eventsNode(t *tracetree.Tree, graph []types.Service) answer {
 	case creations == 0:
 		a.Evidence = "the trace publishes no event"
 	case open == 0:
-		a.Evidence = fmt.Sprintf("a bus or a receiver follows each of %s", count(creations, "subsegment", "subsegments"))
+		a.Evidence = fmt.Sprintf("a bus or a receiver follows each of %s, so this map does not need it; the trace of an event that nobody receives shows it", count(creations, "subsegment", "subsegments"))
 	case slices.ContainsFunc(graph, func(s types.Service) bool {
 		return aws.ToString(s.Name) == "Events" && strings.HasPrefix(aws.ToString(s.Type), segment.OriginEvents)
 	}):
@@ -313,16 +318,26 @@ func linksStay(t *tracetree.Tree) answer {
 	return a
 }
 
+const label = 9 // columns of the labels and the space after them
+
 // write tells a person.
 func (v *verdict) write(w io.Writer, s screen, endpoint string) error {
 	var b strings.Builder
-	line := func(name, text string) { fmt.Fprintf(&b, "%s %s\n", s.in(dim, fmt.Sprintf("%-8s", name)), text) }
+	line := func(name string, p paint, text string) {
+		for i, part := range s.hang(text, 0, label+2) {
+			if i == 0 {
+				fmt.Fprintf(&b, "%s %s\n", s.in(dim, fmt.Sprintf("%-*s", label-1, name)), s.in(p, part))
+			} else {
+				fmt.Fprintln(&b, strings.Repeat(" ", label+2)+s.in(p, part))
+			}
+		}
+	}
 	b.WriteString("\n" + s.in(bold, "check") + "\n")
 	way := make([]string, len(v.Path))
 	for i, n := range v.Path {
 		way[i] = visible(n.Name)
 	}
-	line("path", strings.Join(way, " → "))
+	line("path", plain, strings.Join(way, " → "))
 	lost, broken, open := 0, 0, 0
 	for _, p := range v.Problems {
 		name, where := "broken", ""
@@ -339,7 +354,14 @@ func (v *verdict) write(w io.Writer, s screen, endpoint string) error {
 		if p.Span != "" {
 			where = visible(p.Name) + " " + p.Span + ": "
 		}
-		line(name, s.in(yellow, where+p.Kind+": "+visible(p.Detail)))
+		line(name, yellow, where+p.Kind+": "+visible(p.Detail))
+	}
+	for _, n := range v.Notes {
+		where := ""
+		if n.Span != "" {
+			where = visible(n.Name) + " " + n.Span + ": "
+		}
+		line("note", cyan, where+n.Kind+": "+visible(n.Detail))
 	}
 	for i, a := range v.Questions {
 		p := yellow
@@ -353,13 +375,18 @@ func (v *verdict) write(w io.Writer, s screen, endpoint string) error {
 		if i == 0 {
 			name = "live"
 		}
-		line(name, s.in(p, fmt.Sprintf("%-11s", a.Answer))+" "+a.Question+s.in(dim, " ("+visible(a.Evidence)+")"))
+		line(name, p, a.Answer+": "+a.Question)
+		line("", dim, hookedUnder+visible(a.Evidence))
 	}
 	if endpoint != "" {
-		line("", s.in(dim, "this is what "+visible(endpoint)+" does; for AWS, ask AWS"))
+		line("", dim, "this is what "+visible(endpoint)+" does; for AWS, ask AWS")
 	}
 	if v.Whole {
-		line("verdict", s.in(green, "whole: one trace, no parent missing, every hop there"))
+		text := "whole: one trace, no parent missing, every hop there"
+		if n := len(v.Notes); n > 0 {
+			text += "; " + count(n, "note", "notes")
+		}
+		line("verdict", green, text)
 	} else {
 		var parts []string
 		for _, part := range []struct {
@@ -372,7 +399,7 @@ func (v *verdict) write(w io.Writer, s screen, endpoint string) error {
 				parts = append(parts, count(part.n, part.one, part.many))
 			}
 		}
-		line("verdict", s.in(red, "not whole: "+strings.Join(parts, ", ")))
+		line("verdict", red, "not whole: "+strings.Join(parts, ", "))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -12,20 +12,20 @@
 //	1-386d4380-000000000000000000000001  258 ms
 //	█ work 132 ms (51 %)   ░ queues 96.5 ms (37 %)   ┄ buses 28.0 ms (11 %)   untraced 1.50 ms (1 %)
 //
-//	    start      took  0                       258 ms
-//	        0   68.0 ms  ███████                          arvo-api/live POST /live/events 202
-//	  2.00 ms   64.0 ms  ███████                            arvo-api_lambda com.payment.charge [cold start 39.5 ms]
-//	  45.0 ms   6.50 ms       █                               DynamoDB PutItem arvo-responses
-//	  51.8 ms   27.2 ms        ┄┄┄                          arvo-bus bus
-//	  79.0 ms   55.5 ms           ░░░░░░                    arvo-requests queue
-//	   135 ms   46.0 ms                 ██████              arvo-federated_handler com.payment.charge
-//	   137 ms   31.0 ms                 ████                  com.payment.charge
-//	   142 ms   14.0 ms                  ██                     DynamoDB PutItem arvo-effects
-//	   168 ms   29.5 ms                     ┄┄┄┄            arvo-bus bus
-//	   198 ms   41.0 ms                         ░░░░        arvo-responses queue
-//	   240 ms   18.0 ms                             ███     arvo-api_lambda evt.payment.charge.success
-//	   242 ms   7.00 ms                              █        DynamoDB PutItem arvo-responses
-//	   249 ms   7.00 ms                              █        DynamoDB UpdateItem arvo-responses
+//	    start      took  0            258 ms
+//	        0   68.0 ms  █████                 arvo-api/live POST /live/events 202
+//	  2.00 ms   64.0 ms  ████                    arvo-api_lambda com.payment.charge [cold start 39.5 ms]
+//	  45.0 ms   6.50 ms     █                      DynamoDB PutItem arvo-responses
+//	  52.0 ms   27.0 ms     ┄┄                   arvo-bus bus
+//	  79.0 ms   55.5 ms       ░░░░               arvo-requests queue
+//	   135 ms   46.0 ms           ████           arvo-federated_handler com.payment.charge
+//	   137 ms   31.0 ms            ██              com.payment.charge
+//	   142 ms   14.0 ms            █                 DynamoDB PutItem arvo-effects
+//	   169 ms   29.0 ms              ┄┄          arvo-bus bus
+//	   198 ms   41.0 ms                ░░░       arvo-responses queue
+//	   240 ms   18.0 ms                   ██     arvo-api_lambda evt.payment.charge.success
+//	   242 ms   7.00 ms                   █        DynamoDB PutItem arvo-responses
+//	   249 ms   7.00 ms                    █       DynamoDB UpdateItem arvo-responses
 //
 // How long it took, and which part of it some function worked, events waited in queues or were on their way over a bus
 // while nothing worked, and nothing is known; no moment counts twice. Then, if there are any, the failures with their

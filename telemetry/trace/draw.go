@@ -5,49 +5,10 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"example.com/arvo/telemetry/segment"
 	"example.com/arvo/telemetry/tracetree"
 )
-
-// A screen is where a picture is drawn.
-type screen struct {
-	width  int // of the terminal, in characters; 0: none, nothing is cut
-	colour bool
-}
-
-// A paint is an ANSI colour.
-type paint string
-
-const (
-	plain  paint = ""
-	bold   paint = "1"
-	dim    paint = "2"
-	red    paint = "31"
-	green  paint = "32"
-	yellow paint = "33"
-	cyan   paint = "36"
-)
-
-func (s screen) in(p paint, text string) string {
-	if !s.colour || p == plain || text == "" {
-		return text
-	}
-	return "\x1b[" + string(p) + "m" + text + "\x1b[0m"
-}
-
-// Columns before the bar: start, space, duration, two spaces.
-const numbers = 9 + 1 + 9 + 2
-
-// bar is how wide the bars are: a third of what the numbers leave.
-func (s screen) bar() int {
-	if s.width == 0 {
-		return 30
-	}
-	return min(max((s.width-numbers)/3, 8), 60)
-}
 
 // strokes are the bars' characters and colours: waits are told from work by both.
 var strokes = map[kind]struct {
@@ -66,6 +27,8 @@ type drawing struct {
 	console  string // the console's address, without the trace; "" if there is none
 	logs     *logs  // nil: not asked for
 	record   *recording
+	standing standing
+	waited   bool // for the answer
 }
 
 // draw writes it. What is looked for first comes first: how long it took, what failed, what is missing.
@@ -92,7 +55,7 @@ func (d *drawing) summary(b *strings.Builder) {
 		}
 	}
 	for _, r := range d.picture.rows {
-		if r.end == 0 {
+		if r.end == 0 && !r.silent && !r.died {
 			open++
 		}
 	}
@@ -109,22 +72,48 @@ func (d *drawing) summary(b *strings.Builder) {
 	if broken := missing(d.problems); len(broken) > 0 {
 		verdict = append(verdict, d.in(yellow, "incomplete"))
 	}
-	fmt.Fprintf(b, "%s  %s\n", d.in(bold, strings.Join(traces, " ")), strings.Join(verdict, ", "))
+	if d.standing.pending {
+		verdict = append(verdict, d.in(yellow, "pending"))
+	}
+	b.WriteString(d.in(bold, strings.Join(traces, " ")))
+	title := columnsOf(strings.Join(traces, " "))
+	for i, v := range verdict {
+		if i < len(verdict)-1 {
+			v += ","
+		}
+		title = d.beside(b, v, title, 2-min(i, 1))
+	}
+	b.WriteByte('\n')
 
-	part := func(name string, p paint, of time.Duration) string {
+	used := 0
+	part := func(name string, p paint, of time.Duration) {
 		percent := 0.0
 		if d.times.Duration > 0 {
 			percent = 100 * float64(of) / float64(d.times.Duration)
 		}
-		return d.in(p, fmt.Sprintf("%s %s", name, duration(of))) + d.in(dim, fmt.Sprintf(" (%.0f %%)", percent))
+		used = d.beside(b, d.in(p, fmt.Sprintf("%s %s", name, duration(of)))+d.in(dim, fmt.Sprintf(" (%.0f %%)", percent)), used, 3)
 	}
-	fmt.Fprintf(b, "%s   %s   %s   %s\n", part("█ work", green, d.times.Work), part("░ queues", yellow, d.times.Queue),
-		part("┄ buses", cyan, d.times.Bus), part("untraced", dim, d.times.Untraced))
+	part(strokes[work].char+" work", strokes[work].paint, d.times.Work)
+	part(strokes[queue].char+" queues", strokes[queue].paint, d.times.Queue)
+	part(strokes[bus].char+" buses", strokes[bus].paint, d.times.Bus)
+	part("untraced", dim, d.times.Untraced)
+	b.WriteByte('\n')
 
+	say := func(p paint, text string) {
+		for _, line := range d.hang(text, 2, 0) {
+			fmt.Fprintln(b, d.in(p, line))
+		}
+	}
+	if text := d.standing.text; text != "" {
+		if !d.waited && !d.standing.stale {
+			text += " (--wait 30s waits for it)"
+		}
+		say(yellow, "… "+visible(text))
+	}
 	const most = 5
 	for i, f := range failures {
 		if i == most {
-			fmt.Fprintf(b, "%s\n", d.in(red, fmt.Sprintf("✗ and %d more of other kinds", len(failures)-most)))
+			say(red, fmt.Sprintf("✗ and %d more of other kinds", len(failures)-most))
 			break
 		}
 		mark, p := "✗ ", red
@@ -145,36 +134,102 @@ func (d *drawing) summary(b *strings.Builder) {
 		if len(f.causes) == 0 && f.detail != "" {
 			text += ": " + visible(f.detail)
 		}
-		fmt.Fprintln(b, d.in(p, text))
+		say(p, text)
 	}
 	for _, p := range d.problems {
 		if d.picture.of[p.Span] == nil {
-			fmt.Fprintln(b, d.in(yellow, "! "+problemText(p)))
+			say(yellow, "! "+problemText(p))
 		}
 	}
 	for _, id := range d.record.full {
-		fmt.Fprintln(b, d.in(yellow, "! "+id.String()+" has reached X-Ray's limit of size: what came after is not in it"))
+		say(yellow, "! "+id.String()+" has reached X-Ray's limit of size: what came after is not in it")
 	}
 	if n := d.record.unreadable; n > 0 {
-		fmt.Fprintln(b, d.in(yellow, fmt.Sprintf("! %s could not be read: %s", count(n, "document", "documents"), visible(d.record.reason.Error()))))
+		say(yellow, fmt.Sprintf("! %s could not be read: %s", count(n, "document", "documents"), visible(d.record.reason.Error())))
+	}
+	if n := d.record.unprocessed; n > 0 {
+		say(yellow, fmt.Sprintf("! %s could not be read: X-Ray leaves it unprocessed, try again in a moment", count(n, "trace", "traces")))
 	}
 	b.WriteByte('\n')
 }
 
-func (d *drawing) rows(b *strings.Builder) {
-	bar := d.bar()
-	scale := duration(d.times.Duration)
-	fmt.Fprintln(b, d.in(dim, fmt.Sprintf("%9s %9s  0%*s", "start", "took", bar-1, scale)))
-	for _, r := range d.picture.rows {
-		d.row(b, r, bar)
+// beside writes a part of a line behind what has used so many columns, after a gap, or on the next line if there is no room. It returns how
+// many are used then.
+func (d *drawing) beside(b *strings.Builder, part string, used, gap int) int {
+	n := columnsOf(uncoloured(part))
+	switch {
+	case used == 0:
+		gap = 0
+	case used+gap+n > d.columns():
+		b.WriteByte('\n')
+		used, gap = 0, 0
+	}
+	b.WriteString(strings.Repeat(" ", gap) + part)
+	return used + gap + n
+}
+
+// uncoloured is a text without what [screen.in] has put into it.
+func uncoloured(s string) string {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(s, "\x1b[")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		_, s, _ = strings.Cut(rest, "m")
 	}
 }
 
-const maxIndent = 24 // levels; deeper rows are no further to the right
+func (d *drawing) rows(b *strings.Builder) {
+	wanted := 0
+	for _, r := range d.picture.rows {
+		name, detail, note := r.words()
+		n := 2*r.depth + columnsOf(name) + 1 + columnsOf(detail)
+		if note != "" {
+			n += columnsOf(note) + 3
+		}
+		wanted = max(wanted, n)
+	}
+	l := d.layout(wanted)
+	axis := fmt.Sprintf("%*s  ", timeColumns, "took")
+	if l.start {
+		axis = fmt.Sprintf("%*s ", timeColumns, "start") + axis
+	}
+	if l.bar > 0 {
+		scale := duration(d.times.Duration)
+		if len(scale)+2 > l.bar {
+			axis += cut(fmt.Sprintf("%*s", l.bar, scale), l.bar)
+		} else {
+			axis += fmt.Sprintf("0%*s", l.bar-1, scale)
+		}
+	}
+	fmt.Fprintln(b, d.in(dim, strings.TrimRight(axis, " ")))
+	for _, r := range d.picture.rows {
+		d.row(b, r, l)
+	}
+}
 
-func (d *drawing) row(b *strings.Builder, r *row, bar int) {
-	took, mark, p := "...", "  ", plain
-	if r.end != 0 {
+// words are what a row says, without what a terminal would obey.
+func (r *row) words() (name, detail, note string) {
+	notes := r.notes
+	if r.end == 0 && !r.silent && !r.died {
+		notes = append([]string{"in progress"}, notes...)
+	}
+	if r.throttle { // faults and errors have their marks
+		notes = append([]string{"throttled"}, notes...)
+	}
+	return visible(r.name), visible(r.detail), visible(strings.Join(notes, ", "))
+}
+
+func (d *drawing) row(b *strings.Builder, r *row, l layout) {
+	start, took, mark, p := duration(r.start.Sub(d.times.Start)), "...", "  ", plain
+	switch {
+	case r.silent:
+		start, took = "?", "?"
+	case r.before:
+		start, took = "≤ "+start, "?"
+	case r.end != 0:
 		took = duration(r.end.Sub(r.start))
 	}
 	switch {
@@ -182,36 +237,37 @@ func (d *drawing) row(b *strings.Builder, r *row, bar int) {
 		mark, p = d.in(red, "✗")+" ", red
 	case r.failed():
 		mark, p = d.in(yellow, "!")+" ", yellow
+	case r.silent:
+		mark, p = d.in(yellow, "?")+" ", yellow
 	case r.end == 0:
 		p = yellow
 	case r.kind != work:
 		p = strokes[r.kind].paint
 	}
-	notes := r.notes
-	if r.end == 0 {
-		notes = append([]string{"in progress"}, notes...)
+	name, detail, note := r.words()
+	indent := l.indent(r.depth)
+	room := l.names - indent
+	// What does not fit is cut from the detail first; notes go beneath before anything is cut of a name.
+	beneath := ""
+	if note != "" {
+		if columnsOf(name)+1+columnsOf(note)+2 > room {
+			note, beneath = "", note
+		} else {
+			note = "[" + note + "]"
+		}
 	}
-	switch {
-	case r.throttle:
-		notes = append([]string{"throttled"}, notes...)
-	case r.fault:
-		notes = append([]string{"fault"}, notes...)
-	case r.error:
-		notes = append([]string{"error"}, notes...)
+	name = cut(name, room)
+	left := room - columnsOf(name) - 1
+	if note != "" {
+		left -= columnsOf(note) + 1
 	}
-	indent := strings.Repeat("  ", min(r.depth, maxIndent))
-	name, detail := visible(r.name), visible(r.detail)
-	note := ""
-	if len(notes) > 0 {
-		note = "[" + visible(strings.Join(notes, ", ")) + "]"
+	detail = cut(detail, max(left, 0))
+
+	line := fmt.Sprintf("%*s  ", timeColumns, took)
+	if l.start {
+		line = fmt.Sprintf("%*s ", timeColumns, start) + line
 	}
-	if d.width > 0 {
-		// What does not fit is cut from the detail first, then from the name; notes stay.
-		room := max(d.width-numbers-bar-3-utf8.RuneCountInString(indent)-utf8.RuneCountInString(note)-2, 16)
-		name = cut(name, room)
-		detail = cut(detail, max(room-utf8.RuneCountInString(name)-1, 0))
-	}
-	line := fmt.Sprintf("%9s %9s  %s %s%s%s", duration(r.start.Sub(d.times.Start)), took, d.stroke(r, bar), mark, indent, d.in(p, name))
+	line += d.stroke(r, l.bar) + " " + mark + strings.Repeat(" ", indent) + d.in(p, name)
 	if detail != "" {
 		line += " " + d.in(dim, detail)
 	}
@@ -220,22 +276,40 @@ func (d *drawing) row(b *strings.Builder, r *row, bar int) {
 	}
 	fmt.Fprintln(b, strings.TrimRight(line, " "))
 
-	under := strings.Repeat(" ", numbers+bar+1) + "  " + indent + "  "
+	// What is said of a row stands beneath its name; where that leaves no room, further to the left.
+	left = l.before() + indent + 2
+	if d.columns()-left < 30 {
+		left = max(2, min(left, d.columns()-40))
+	}
+	under := func(p paint, first, text string) {
+		for i, part := range d.wrap(text, d.columns()-left-columnsOf(first)) {
+			if i > 0 {
+				first = strings.Repeat(" ", columnsOf(first))
+			}
+			fmt.Fprintln(b, strings.Repeat(" ", left)+d.in(p, first+part))
+		}
+	}
+	if beneath != "" {
+		under(p, hookedUnder, beneath)
+	}
 	for _, cause := range r.causes {
-		fmt.Fprintln(b, under+d.in(p, "╰ "+visible(cause)))
+		under(p, hookedUnder, visible(cause))
 	}
 	for _, problem := range r.problems {
 		if problem.Kind != tracetree.InProgress { // the row says it
-			fmt.Fprintln(b, under+d.in(yellow, "╰ "+problemText(problem)))
+			under(yellow, hookedUnder, problemText(problem))
 		}
 	}
-	for _, l := range r.logs {
-		fmt.Fprintln(b, d.logLine(under, l))
+	for _, line := range r.logs {
+		under(line.paint(), "│ ", line.shown())
 	}
 }
 
 // stroke is the bar of a row: at least one character, however short the row was. One in progress has no end.
 func (d *drawing) stroke(r *row, bar int) string {
+	if r.silent || bar == 0 {
+		return strings.Repeat(" ", bar)
+	}
 	total := float64(max(d.times.Duration, 1))
 	at := func(t segment.Time) int {
 		return int(float64(t.Sub(d.times.Start)) / total * float64(bar))
@@ -243,7 +317,10 @@ func (d *drawing) stroke(r *row, bar int) string {
 	first := min(max(at(r.start), 0), bar-1)
 	end := r.end
 	char, p := strokes[r.kind].char, strokes[r.kind].paint
-	if end == 0 {
+	switch {
+	case r.died: // and not later than that
+		end, char, p = r.start, "▒", yellow
+	case end == 0:
 		end, char, p = d.times.End, "▒", yellow
 	}
 	length := min(max(at(end)-first, 1), bar-first)
@@ -260,7 +337,10 @@ func (d *drawing) footer(b *strings.Builder) {
 		line("subject", visible(subject))
 	}
 	if s := d.question.arvo; s != nil {
-		line("", d.in(dim, visible(fmt.Sprintf("%s %s, execution %s, for %s", s.Orchestrator.Name, s.Orchestrator.Version, s.Execution.ID, s.Execution.Initiator))))
+		text := visible(fmt.Sprintf("%s %s, execution %s, for %s", s.Orchestrator.Name, s.Orchestrator.Version, s.Execution.ID, s.Execution.Initiator))
+		for _, part := range d.wrap(text, d.columns()-label) {
+			line("", d.in(dim, part))
+		}
 	}
 	line("began", d.times.Start.Time().Format("2006-01-02 15:04:05.000 UTC"))
 	if d.console != "" {
@@ -278,7 +358,16 @@ func (d *drawing) footer(b *strings.Builder) {
 		if i == 0 {
 			name = "linked"
 		}
-		line(name, id.String()+d.in(dim, "  "+visible(linkedBy(d.tree, id))))
+		text, what := id.String(), visible(linkedBy(d.tree, id))
+		if beside := "  " + what; what != "" && (!d.terminal || label+columnsOf(text+beside) <= d.columns()) {
+			text, what = text+d.in(dim, beside), ""
+		}
+		line(name, text)
+		for _, part := range d.wrap(what, d.columns()-label) {
+			if part != "" {
+				line("", d.in(dim, part))
+			}
+		}
 	}
 	if d.logs != nil {
 		d.logs.footer(b, d.screen)
@@ -351,36 +440,4 @@ func duration(d time.Duration) string {
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	}
 	return d.Round(time.Second).String()
-}
-
-// visible is a text that may come from anybody as one line without control characters, which a terminal would obey.
-func visible(s string) string {
-	if !strings.ContainsFunc(s, hidden) && utf8.ValidString(s) {
-		return s
-	}
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t' || r == '\r':
-			return ' '
-		case hidden(r):
-			return utf8.RuneError
-		}
-		return r
-	}, strings.ToValidUTF8(s, string(utf8.RuneError)))
-}
-
-// hidden tells of a character that is not drawn, or that changes the direction of what follows.
-func hidden(r rune) bool {
-	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
-}
-
-// cut is s with at most n characters, the last an ellipsis if any are missing.
-func cut(s string, n int) string {
-	if utf8.RuneCountInString(s) <= n {
-		return s
-	}
-	if n <= 1 {
-		return ""
-	}
-	return string([]rune(s)[:n-1]) + "…"
 }

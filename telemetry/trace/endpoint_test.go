@@ -94,7 +94,8 @@ func TestRefusals(t *testing.T) {
 		{"a role without the right", `{"Type":"AccessDeniedException","message":"User is not authorized to perform: xray:BatchGetTraces"}`, "AWSXrayReadOnlyAccess", 403},
 		{"anything else, by its name", `{"Type":"InvalidRequestException","message":"no"}`, "refused: InvalidRequestException: no", 400},
 		{"no trace", `{"Traces":[],"UnprocessedTraceIds":["` + id + `"]}`, "no trace " + id, 200},
-		{"not X-Ray at all", `<html>`, "X-Ray at http://127.0.0.1", 200},
+		{"not X-Ray at all", `<html>`, "is not X-Ray: give the address that `go run ./lambdas/local` prints after \"AWS services\"", 200},
+		{"the API's port", `{"type":"urn:arvo:problem:unknown-path","title":"There is nothing here","status":404}`, "is not X-Ray: give the address", 404},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			out, code := runCommand(t.Context(), "--endpoint-url", answering(t, test.status, map[string]string{"/Traces": test.failure}), id)
@@ -113,7 +114,7 @@ func TestRefusals(t *testing.T) {
 			t.Fatal(err)
 		}
 		out, code := runCommand(t.Context(), id, "--endpoint-url", url)
-		if want := "cannot reach X-Ray at " + url + ": connect: connection refused; if it is the local stack that you mean, is `go run ./lambdas/local` ready?"; code != exitFailed || !strings.Contains(out, want) {
+		if want := "nothing answers at " + url + " (connect: connection refused): start the local stack with `go run ./lambdas/local`"; code != exitFailed || !strings.Contains(out, want) {
 			t.Errorf("exit %d, no %q in %s", code, want, out)
 		}
 	})
@@ -166,7 +167,9 @@ func TestCommandLine(t *testing.T) {
 		{"two subjects after --", []string{"--json", "--", "a", "-b"}, exitUsage, "one subject at a time, got 2"},
 		{"an unknown flag behind the subject", []string{"a", "--jsn"}, exitUsage, "flag provided but not defined: -jsn"},
 		{"an endpoint without a scheme", []string{"a", "--endpoint-url", "127.0.0.1:4566"}, exitUsage, "is no address like http://127.0.0.1:4566"},
-		{"an empty subject", []string{"", "--endpoint-url", "http://127.0.0.1:1"}, exitFailed, "the subject is empty"},
+		{"an empty subject", []string{"", "--endpoint-url", "http://127.0.0.1:1"}, exitUsage, "the subject is empty"},
+		{"rubbish", []string{"--check", "***"}, exitUsage, `"***" is neither a subject nor a trace id`},
+		{"a negative wait", []string{"a", "--wait", "-1s"}, exitUsage, "--wait -1s: a time from 0 to 1h0m0s is due"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if out, code := runCommand(t.Context(), test.args...); code != test.code || !strings.Contains(out, test.want) {
@@ -279,7 +282,7 @@ func TestAgainstTheLocalXRay(t *testing.T) {
 		for _, want := range []string{
 			"584 ms, 1 fault", "*payment.Declined: card declined: insufficient funds",
 			"WARN  the card was declined amount=12\n", "log lines of no span\n", "of no span amount=12\n", "verdict  whole",
-			"yes         segments of buses and queues draw as nodes and edges",
+			"yes: segments of buses and queues draw as nodes and edges",
 			"this is what " + server.URL + " does; for AWS, ask AWS",
 		} {
 			if !strings.Contains(out, want) {

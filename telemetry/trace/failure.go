@@ -23,20 +23,28 @@ func explain(err error, where string) error {
 		dns     *net.DNSError
 		op      *net.OpError
 		missing *aws.MissingRegionError
+		strange *smithy.DeserializationError
 	)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return errInterrupted
 	case errors.As(err, &missing), strings.Contains(err.Error(), "Missing Region"):
 		return errors.New("no region: give --region, or set AWS_REGION; for the local stack, --endpoint-url http://127.0.0.1:4566")
+	case errors.As(err, &failure) && (failure.ErrorCode() == "UnknownError" || failure.ErrorCode() == ""):
+		return notXRay(where) // what answers does not speak AWS's protocol
 	case errors.As(err, &failure):
 		return explainRefusal(failure, where)
 	case errors.As(err, &dns):
 		return fmt.Errorf("there is no host %s: is the region or --endpoint-url misspelt, or the network down?", dns.Name)
 	case errors.As(err, &op):
-		return fmt.Errorf("cannot reach X-Ray at %s: %v; if it is the local stack that you mean, is `go run ./lambdas/local` ready?", where, op.Err)
+		if isLoopback(where) {
+			return fmt.Errorf("nothing answers at %s (%v): start the local stack with `go run ./lambdas/local`, and give the address that it prints after \"AWS services\"", where, op.Err)
+		}
+		return fmt.Errorf("cannot reach X-Ray at %s: %v", where, op.Err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("X-Ray at %s did not answer in time", where)
+	case errors.As(err, &strange):
+		return notXRay(where)
 	case strings.Contains(err.Error(), "get identity") || strings.Contains(err.Error(), "credentials"):
 		return fmt.Errorf("no AWS credentials: set AWS_PROFILE, or sign in (aws sso login, aws login); for the local stack, --endpoint-url http://127.0.0.1:4566 needs none (%v)", last(err))
 	}
@@ -58,21 +66,32 @@ func explainRefusal(failure smithy.APIError, where string) error {
 	return fmt.Errorf("X-Ray at %s refused: %s: %s", where, code, message)
 }
 
+// notXRay says that somebody else answers at an address.
+func notXRay(where string) error {
+	if isLoopback(where) {
+		return fmt.Errorf("what answers at %s is not X-Ray: give the address that `go run ./lambdas/local` prints after \"AWS services\" (by default http://127.0.0.1:4566), not that of the REST API", where)
+	}
+	return fmt.Errorf("what answers at %s is not X-Ray: for AWS, leave --endpoint-url and AWS_ENDPOINT_URL out", where)
+}
+
 // last is the innermost error: the SDK's own layers tell what operation failed how, which the message says already.
 func last(err error) error {
-	for {
+	for err != nil {
 		inner := errors.Unwrap(err)
 		if inner == nil {
 			return err
 		}
 		err = inner
 	}
+	return nil
 }
 
 // notFound says that there is no trace, and what that may mean.
-func notFound(q *question, where string) error {
+func notFound(q *question, r *recording, where string) error {
 	var b strings.Builder
 	switch {
+	case r.unprocessed > 0 && !isLoopback(where):
+		fmt.Fprintf(&b, "no trace %s in %s\n  X-Ray left it unprocessed, which may mean that it has no document of it, or is busy: try again in a moment.", q.trace, where)
 	case q.trace.IsZero() && q.arvo != nil:
 		fmt.Fprintf(&b, "no trace of this subject in %s\n", where)
 		b.WriteString("  The subject names no trace in meta.trace, and no trace of the last 30 days has it as its annotation.")
@@ -89,7 +108,7 @@ func notFound(q *question, where string) error {
 		return errors.New(b.String())
 	}
 	b.WriteString("\n  Was it sampled? Of a request that was not (Sampled=0, see the parameter TraceSampleRate) nothing is recorded, and nothing can be seen afterwards.")
-	b.WriteString("\n  Is it young? Documents take a few seconds to arrive. Is this the right region and account?")
+	b.WriteString("\n  Is it young? Documents take a few seconds to arrive: --wait 30s waits for them. Is this the right region and account?")
 	return errors.New(b.String())
 }
 

@@ -255,6 +255,52 @@ func fanout(n byte) (*recorder, string) {
 	return r, subject
 }
 
+// tell adds to the metadata of a message what the receiver knows of its delivery.
+func tell(d *segment.Document, message string, receives int64) {
+	d.Metadata = append(d.Metadata, segment.Namespace{Name: "otel", Attributes: []segment.Attribute{
+		{Key: "messaging.message.id", Value: segment.String(message)}, {Key: "arvo.message.receives", Value: segment.Int(receives)},
+		{Key: "cloudevents.event_id", Value: segment.String("event-" + message)},
+	}})
+}
+
+// killed is the trace of a request whose first delivery was killed.
+func killed() (*recorder, string) {
+	r := newRecorder(13)
+	subject := subjectOn("com.payment.charge", r.trace.String())
+	queue := r.hops(r.request(subject, "com.payment.charge", false), "arvo-requests", 13.8, 41, 4043, 2)
+	answer := r.publish(4070, 4075)
+	tell(r.message(handler, queue, subject, "com.payment.charge", "ok", 4044, 4076, r.sub("com.payment.charge", segment.NamespaceRemote, 4045, 4069), answer), "m-1", 2)
+	queue = r.hops(answer.ID, "arvo-responses", 4070, 4080, 4090, 1)
+	tell(r.message(api, queue, subject, "evt.payment.charge.success", "ok", 4091, 4099), "m-2", 1)
+	return r, subject
+}
+
+// duplicates is the trace of a request that a queue gave out twice without counting, so that its answer was published twice.
+func duplicates() (*recorder, string) {
+	r := newRecorder(14)
+	subject := subjectOn("com.payment.charge", r.trace.String())
+	queue := r.hops(r.request(subject, "com.payment.charge", false), "arvo-requests", 13.8, 41, 140, 1)
+	answer := r.publish(70, 75)
+	tell(r.message(handler, queue, subject, "com.payment.charge", "ok", 44, 76, r.sub("com.payment.charge", segment.NamespaceRemote, 45, 69), answer), "m-1", 1)
+	tell(r.message(handler, queue, subject, "com.payment.charge", "ok", 144, 176), "m-1", 1)
+	queue = r.hops(answer.ID, "arvo-responses", 70, 80, 300, 2)
+	tell(r.message(api, queue, subject, "evt.payment.charge.success", "ok", 91, 99), "m-2", 1)
+	tell(r.message(api, queue, subject, "evt.payment.charge.success", "ok", 301, 309), "m-3", 2)
+	return r, subject
+}
+
+// died is the trace of a request whose function was killed when it had put the event on the bus: what it had announced stays in progress.
+func died() (*recorder, string) {
+	r, subject := charge(15)
+	for i := range r.docs {
+		if d := &r.docs[i]; d.Type == segment.TypeSubsegment {
+			d.End, d.InProgress, d.HTTP = 0, true, nil
+			d.Subsegments[1].End, d.Subsegments[1].InProgress = 0, true
+		}
+	}
+	return r, subject
+}
+
 // drop removes the documents that a condition names.
 func (r *recorder) drop(which func(d *segment.Document) bool) *recorder {
 	r.docs = slices.DeleteFunc(r.docs, func(d segment.Document) bool { return which(&d) })

@@ -19,6 +19,7 @@ type report struct {
 	Nodes      []node            `json:"nodes"`
 	Edges      []edge            `json:"edges"`
 	Segments   []json.RawMessage `json:"segments"`
+	Pending    bool              `json:"pending,omitempty"`
 	Logs       []logEntry        `json:"logs,omitempty"`
 	Check      *verdict          `json:"check,omitempty"`
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -35,35 +36,53 @@ type logEntry struct {
 type logLine struct {
 	logEntry
 	level, text string
-	span        string // id of the span in which it was written; "" if it does not say
+
+	// To what it belongs, as far as it says so.
+	trace      segment.TraceID
+	span       string // id of the span in which it was written
+	event      string // id
+	message    string // id in the queue
+	receives   int    // which delivery of the message
+	request    string // id of the invocation
+	invocation segment.TraceID
 }
 
 // logs are the lines of a trace.
 type logs struct {
 	lines  []logLine
 	rest   []logLine // belong to no row
+	others int       // lines for programs: metrics
 	groups []string  // that were read
 	notes  []string  // what could not be read, and why
 }
 
-// readLogs reads the lines that carry the trace's id from the log groups that its segments name.
+// readLogs reads the lines that carry the trace's id from the log groups that its segments name, and then those that do not and tell of an
+// invocation that took part: START, REPORT, what the runtime says of a process that ended.
 func readLogs(ctx context.Context, api cloudwatchlogs.FilterLogEventsAPIClient, t *tracetree.Tree) (*logs, error) {
 	times := t.Times()
 	from, to := times.Start.Time().Add(-5*time.Second).UnixMilli(), times.End.Time().Add(logsAfter).UnixMilli()
 	l := &logs{}
+	var patterns []string
+	for _, trace := range t.Traces {
+		patterns = append(patterns, `{ $.xray_trace_id = "`+trace.String()+`" }`)
+	}
+	own := len(patterns)
+	patterns = append(patterns, invocationPatterns(t)...)
 	named, guessed := logGroups(t)
 	for _, group := range slices.Concat(named, guessed) {
-		for _, trace := range t.Traces {
-			err := l.read(ctx, api, group, trace, from, to)
+		for i, pattern := range patterns {
+			err := l.read(ctx, api, group, pattern, i >= own, t, from, to)
 			var failure smithy.APIError
 			switch {
 			case err == nil:
 			case errors.As(err, new(*types.ResourceNotFoundException)):
-				if slices.Contains(named, group) {
+				if slices.Contains(named, group) && i == 0 {
 					l.notes = append(l.notes, "there is no log group "+group)
 				}
 			case errors.As(err, &failure):
-				l.notes = append(l.notes, fmt.Sprintf("log group %s: %s: %s", group, failure.ErrorCode(), failure.ErrorMessage()))
+				if note := fmt.Sprintf("log group %s: %s: %s", group, failure.ErrorCode(), failure.ErrorMessage()); !slices.Contains(l.notes, note) {
+					l.notes = append(l.notes, note)
+				}
 			default:
 				return nil, err
 			}
@@ -72,6 +91,41 @@ func readLogs(ctx context.Context, api cloudwatchlogs.FilterLogEventsAPIClient, 
 	slices.SortStableFunc(l.lines, func(a, b logLine) int { return a.Time.Compare(b.Time) })
 	return l, nil
 }
+
+// Terms in a pattern, which may have 1,024 characters, and invocations that are asked for.
+const (
+	maxTerms       = 20
+	maxInvocations = 100
+)
+
+// invocationPatterns find the lines in which an invocation's request id is, or its trace: that of the request itself, and those that receivers
+// link to. The lines are JSON or text, as the function is set up: the terms match in both.
+func invocationPatterns(t *tracetree.Tree) []string {
+	var terms []string
+	add := func(id string) {
+		if term := `?"` + id + `"`; !slices.Contains(terms, term) && len(terms) < maxInvocations {
+			terms = append(terms, term)
+		}
+	}
+	for s := range t.Segments() {
+		if s.Inferred || s.AWS == nil || s.Origin != segment.OriginLambda && s.Origin != segment.OriginFunction {
+			continue
+		}
+		if requestID.MatchString(s.AWS.RequestID) {
+			add(s.AWS.RequestID)
+		}
+	}
+	for _, id := range slices.Concat(t.Traces, t.Linked) {
+		add(id.String())
+	}
+	var patterns []string
+	for some := range slices.Chunk(terms, maxTerms) {
+		patterns = append(patterns, strings.Join(some, " "))
+	}
+	return patterns
+}
+
+var requestID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // logGroups are the groups that segments name, and for functions that name none, the one that Lambda uses by default.
 func logGroups(t *tracetree.Tree) (named, guessed []string) {
@@ -100,10 +154,12 @@ func logGroups(t *tracetree.Tree) (named, guessed []string) {
 	return named, guessed
 }
 
-func (l *logs) read(ctx context.Context, api cloudwatchlogs.FilterLogEventsAPIClient, group string, trace segment.TraceID, from, to int64) error {
+// read reads the lines of a group that a pattern matches. About invocations are those of which only what names none of another trace is
+// wanted, and what was not read before.
+func (l *logs) read(ctx context.Context, api cloudwatchlogs.FilterLogEventsAPIClient, group, pattern string, aboutInvocations bool, t *tracetree.Tree, from, to int64) error {
 	pages := cloudwatchlogs.NewFilterLogEventsPaginator(api, &cloudwatchlogs.FilterLogEventsInput{
-		LogGroupName: &group, FilterPattern: aws.String(`{ $.xray_trace_id = "` + trace.String() + `" }`), StartTime: &from, EndTime: &to,
-	})
+		LogGroupName: &group, FilterPattern: &pattern, StartTime: &from, EndTime: &to,
+	}, func(o *cloudwatchlogs.FilterLogEventsPaginatorOptions) { o.StopOnDuplicateToken = true })
 	lines := 0
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -111,11 +167,16 @@ func (l *logs) read(ctx context.Context, api cloudwatchlogs.FilterLogEventsAPICl
 			return err
 		}
 		for _, e := range page.Events {
-			if lines == maxLines {
+			line, ok := parseLine(group, e)
+			switch {
+			case aboutInvocations && !line.trace.IsZero(): // read before, or of another trace
+			case aboutInvocations && slices.ContainsFunc(l.lines, func(other logLine) bool { return other.logEntry == line.logEntry }):
+			case !ok:
+				l.others++
+			case lines == maxLines:
 				l.notes = append(l.notes, fmt.Sprintf("log group %s has more than the %d lines that are shown", group, maxLines))
 				return nil
-			}
-			if line, ok := parseLine(group, e); ok {
+			default:
 				l.lines = append(l.lines, line)
 				lines++
 			}
@@ -128,18 +189,16 @@ func (l *logs) read(ctx context.Context, api cloudwatchlogs.FilterLogEventsAPICl
 }
 
 // known are members of a line that the picture or the line's own columns tell.
-var known = []string{"time", "timestamp", "level", "msg", "message", "trace_id", "xray_trace_id", "span_id", "subject", "event_id"}
+var known = []string{"time", "timestamp", "level", "msg", "message", "trace_id", "xray_trace_id", "span_id", "subject", "event_id", "message_id", "event_type", "requestId"}
 
-// parseLine reads a line of slog's JSON. ok is false for lines of metrics, which are not for readers.
+// parseLine reads a line of slog's JSON, or one that Lambda writes. ok is false for lines of metrics, which are not for readers.
 func parseLine(group string, e types.FilteredLogEvent) (l logLine, ok bool) {
 	l.logEntry = logEntry{time.UnixMilli(aws.ToInt64(e.Timestamp)).UTC(), group, strings.TrimRight(aws.ToString(e.Message), "\r\n")}
 	l.text = l.Message
 	var members map[string]json.RawMessage
 	if json.Unmarshal([]byte(l.Message), &members) != nil || members == nil {
+		l.plain()
 		return l, true
-	}
-	if members["_aws"] != nil {
-		return l, false
 	}
 	text := func(names ...string) string {
 		for _, name := range names {
@@ -150,10 +209,22 @@ func parseLine(group string, e types.FilteredLogEvent) (l logLine, ok bool) {
 		}
 		return ""
 	}
+	// One that cannot be parsed is none.
+	l.trace, _ = segment.ParseTraceID(text("xray_trace_id"))
+	if members["_aws"] != nil {
+		return l, false
+	}
 	if at, err := time.Parse(time.RFC3339Nano, text("time", "timestamp")); err == nil {
 		l.Time = at.UTC()
 	}
 	l.level, l.span = text("level"), text("span_id")
+	l.event, l.message, l.request = text("event_id"), text("message_id"), text("requestId", "AWSRequestId")
+	if json.Unmarshal(members["receives"], &l.receives) != nil {
+		l.receives = 0
+	}
+	if strings.HasPrefix(text("type"), "platform.") && l.platform(text("type"), members["record"]) {
+		return l, true
+	}
 	l.text = text("msg", "message")
 	var rest []string
 	for name, value := range members {
@@ -175,26 +246,160 @@ func parseLine(group string, e types.FilteredLogEvent) (l logLine, ok bool) {
 	return l, true
 }
 
-// place gives each line to the row of its span or else to the row of the function that was at work then; what belongs
-// nowhere is kept apart.
-func (l *logs) place(p *picture) {
-	spans := make(map[string]*row, len(p.of))
-	for s, r := range p.of {
-		if !s.Inferred {
-			spans[s.ID.String()] = r
+// platform reads what Lambda writes of an invocation to a log group of JSON.
+func (l *logLine) platform(typ string, record json.RawMessage) bool {
+	var r struct {
+		RequestID string
+		Status    string
+		ErrorType string
+		Phase     string
+		Metrics   struct {
+			DurationMs, InitDurationMs  float64
+			MaxMemoryUsedMB, MemorySize float64
+		}
+		Tracing struct{ SpanID, Value string }
+	}
+	if json.Unmarshal(record, &r) != nil {
+		return false
+	}
+	l.request = r.RequestID
+	if id, what := traceOfHeader(r.Tracing.Value); what != "" {
+		l.invocation, _ = segment.ParseTraceID(id) // one that cannot be parsed is none
+	}
+	words := []string{strings.ToUpper(strings.TrimPrefix(typ, "platform."))}
+	if r.Phase != "" {
+		words = append(words, r.Phase)
+	}
+	if r.Status != "" {
+		words = append(words, r.Status)
+	}
+	if r.ErrorType != "" {
+		words = append(words, r.ErrorType)
+	}
+	if m := r.Metrics; m.DurationMs > 0 {
+		words = append(words, duration(time.Duration(m.DurationMs*1e6)))
+		if m.InitDurationMs > 0 {
+			words = append(words, "after a start of "+duration(time.Duration(m.InitDurationMs*1e6)))
+		}
+		if m.MaxMemoryUsedMB > 0 {
+			words = append(words, fmt.Sprintf("in %.0f MB", m.MaxMemoryUsedMB))
 		}
 	}
+	if r.Status != "" && r.Status != "success" {
+		l.level = "ERROR"
+	}
+	l.text = strings.Join(words, " ")
+	return true
+}
+
+var (
+	requestInText = regexp.MustCompile(`RequestId: ([0-9a-f-]{36})`)
+	traceInText   = regexp.MustCompile(`XRAY TraceId: (1-[0-9a-f]{8}-[0-9a-f]{24})`)
+)
+
+// plain reads what Lambda writes of an invocation to a log group of text.
+func (l *logLine) plain() {
+	if m := requestInText.FindStringSubmatch(l.text); m != nil {
+		l.request = m[1]
+	}
+	if m := traceInText.FindStringSubmatch(l.text); m != nil {
+		l.invocation, _ = segment.ParseTraceID(m[1]) // one that cannot be parsed is none
+	}
+}
+
+// place gives each line to its row: that of its span; of the delivery of its message or event, also where the receiver reported nothing; of
+// its invocation; or of the function that was at work then. What belongs nowhere is kept apart.
+func (l *logs) place(p *picture) {
+	ix := newIndex(p)
 	for _, line := range l.lines {
-		r := spans[line.span]
-		if r == nil {
-			r = p.atWork(line)
-		}
-		if r == nil {
+		if r := ix.rowOf(line); r != nil {
+			r.logs = append(r.logs, line)
+		} else {
 			l.rest = append(l.rest, line)
+		}
+	}
+}
+
+// A delivered names one delivery, or with receives 0 any of a message.
+type delivered struct {
+	id       string // of the message or the event
+	receives int
+}
+
+// An index finds rows by what log lines say.
+type index struct {
+	picture     *picture
+	spans       map[string]*row
+	deliveries  map[delivered]*row // the last that was reported, where any will do
+	requests    map[string]*row
+	invocations map[segment.TraceID]*row
+}
+
+func newIndex(p *picture) *index {
+	ix := &index{p, make(map[string]*row), make(map[delivered]*row), make(map[string]*row), make(map[segment.TraceID]*row)}
+	for s, r := range p.of {
+		if s.Inferred {
 			continue
 		}
-		r.logs = append(r.logs, line)
+		ix.spans[s.ID.String()] = r
 	}
+	for _, r := range p.rows { // in the order of drawing: of several, the first one keeps a request
+		if d := r.delivery; d != nil {
+			for n := d.First; n <= d.Last && n-d.First < maxLines && d.Message != ""; n++ {
+				ix.deliveries[delivered{d.Message, n}] = r
+			}
+			continue
+		}
+		for _, s := range slices.Concat([]*tracetree.Span{r.span}, r.folded) {
+			if s.Inferred || s.Subsegment || s.Origin != segment.OriginFunction && s.Origin != segment.OriginLambda {
+				continue
+			}
+			for _, id := range []string{s.MessageID(), s.EventID()} {
+				if id != "" {
+					ix.deliveries[delivered{id, 0}] = r
+					ix.deliveries[delivered{id, s.Receives()}] = r
+				}
+			}
+			if s.AWS != nil && s.AWS.RequestID != "" && ix.requests[s.AWS.RequestID] == nil {
+				ix.requests[s.AWS.RequestID] = r
+			}
+			for _, link := range s.Links {
+				if ix.invocations[link.TraceID] == nil {
+					ix.invocations[link.TraceID] = r
+				}
+			}
+		}
+	}
+	return ix
+}
+
+func (ix *index) rowOf(l logLine) *row {
+	if r := ix.spans[l.span]; r != nil {
+		return r
+	}
+	for _, id := range []string{l.message, l.event} {
+		if id == "" {
+			continue
+		}
+		if r := ix.deliveries[delivered{id, l.receives}]; r != nil {
+			return r
+		}
+	}
+	if r := ix.requests[l.request]; r != nil && l.request != "" {
+		return r
+	}
+	if r := ix.invocations[l.invocation]; r != nil && !l.invocation.IsZero() {
+		return r
+	}
+	if r := ix.picture.atWork(l); r != nil {
+		return r
+	}
+	for _, id := range []string{l.message, l.event} { // of a delivery that is not known; better than nowhere
+		if r := ix.deliveries[delivered{id, 0}]; r != nil && id != "" {
+			return r
+		}
+	}
+	return nil
 }
 
 // atWork is the row of the function with the line's log group that was at work at its time, the one that began last.
@@ -213,29 +418,33 @@ func (p *picture) atWork(l logLine) *row {
 	return best
 }
 
-func (d *drawing) logLine(under string, l logLine) string {
-	p := dim
+func (l logLine) paint() paint {
 	switch strings.ToUpper(l.level) {
-	case "ERROR":
-		p = red
+	case "ERROR", "FATAL":
+		return red
 	case "WARN", "WARNING":
-		p = yellow
+		return yellow
 	}
-	text := "│ " + l.Time.Format("15:04:05.000") + " "
+	return dim
+}
+
+// shown is the line as a person reads it.
+func (l logLine) shown() string {
+	text := l.Time.Format("15:04:05.000") + " "
 	if l.level != "" {
 		text += fmt.Sprintf("%-5s ", visible(l.level))
 	}
-	text += visible(l.text)
-	return under + d.in(p, text)
+	return text + visible(l.text)
 }
 
 // footer tells what the rows do not.
 func (l *logs) footer(b *strings.Builder, s screen) {
 	if len(l.rest) > 0 {
 		fmt.Fprintf(b, "\n%s\n", s.in(dim, "log lines of no span"))
-		d := &drawing{screen: s}
 		for _, line := range l.rest {
-			fmt.Fprintln(b, d.logLine("  ", line))
+			for _, part := range s.hang("│ "+line.shown(), 4, 2) {
+				fmt.Fprintln(b, "  "+s.in(line.paint(), part))
+			}
 		}
 	}
 	if len(l.lines) == 0 {
@@ -243,7 +452,11 @@ func (l *logs) footer(b *strings.Builder, s screen) {
 		if groups == "" {
 			groups = "no log group that could be read"
 		}
-		fmt.Fprintf(b, "%s no line has the trace's id, in %s\n", s.in(dim, fmt.Sprintf("%-8s", "logs")), visible(groups))
+		text := "no line has the trace's id, in " + groups
+		if l.others > 0 {
+			text = fmt.Sprintf("no line but %s, in %s", count(l.others, "line of metrics", "lines of metrics"), groups)
+		}
+		fmt.Fprintf(b, "%s %s\n", s.in(dim, fmt.Sprintf("%-8s", "logs")), visible(text))
 	}
 	for _, note := range l.notes {
 		fmt.Fprintf(b, "%s %s\n", s.in(dim, fmt.Sprintf("%-8s", "logs")), s.in(yellow, visible(note)))

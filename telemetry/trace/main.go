@@ -36,16 +36,17 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	width, terminal := terminalWidth(os.Stdout)
-	s := screen{width: width, colour: terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	s := screen{width: width, terminal: terminal, colour: terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, s))
 }
 
 // A command is what the command line asks for.
 type command struct {
-	argument         string
+	question         question
 	endpoint, region string
 	json, check      bool
 	logs             bool
+	wait             time.Duration // for the subject's answer
 }
 
 var errUsage = errors.New("wrong usage")
@@ -94,6 +95,7 @@ func parse(args []string, stderr io.Writer) (*command, error) {
 	flags.BoolVar(&c.json, "json", false, "write JSON")
 	flags.BoolVar(&c.check, "check", false, "check that the trace is whole; exit 1 if it is not")
 	flags.BoolVar(&c.logs, "logs", false, "show the log lines beneath each hop")
+	flags.DurationVar(&c.wait, "wait", 0, "wait so long, such as 30s, for the subject's answer; exit 1 if there is none by then")
 	var operands []string
 	for rest := args; len(rest) > 0; {
 		if err := flags.Parse(rest); errors.Is(err, flag.ErrHelp) {
@@ -117,7 +119,13 @@ func parse(args []string, stderr io.Writer) (*command, error) {
 	case len(operands) > 1:
 		return nil, fmt.Errorf("one subject at a time, got %d: a subject with spaces goes in quotes", len(operands))
 	}
-	c.argument = operands[0]
+	var err error
+	if c.question, err = ask(operands[0]); err != nil {
+		return nil, err
+	}
+	if c.wait < 0 || c.wait > maxWait {
+		return nil, fmt.Errorf("--wait %v: a time from 0 to %v is due, such as 30s", c.wait, maxWait)
+	}
 	if c.endpoint != "" {
 		if u, err := url.Parse(c.endpoint); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			return nil, fmt.Errorf("--endpoint-url %q is no address like http://127.0.0.1:4566", c.endpoint)
@@ -178,6 +186,9 @@ func (c *command) connect(ctx context.Context) (*viewer, error) {
 			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = 4, 20*time.Millisecond })
 		}
 	}
+	if cfg.RetryMaxAttempts == 0 && cfg.Retryer == nil { // nobody has set it: X-Ray throttles a look back over thirty days, and three tries are few
+		cfg.RetryMaxAttempts = attempts
+	}
 	v.region = cfg.Region
 	v.xray = xray.NewFromConfig(cfg, func(o *xray.Options) {
 		if v.endpoint != "" {
@@ -192,23 +203,23 @@ func (c *command) connect(ctx context.Context) (*viewer, error) {
 	return v, nil
 }
 
-// callTime bounds the whole of a run: thirty days of windows take a minute or two on AWS.
-const callTime = 10 * time.Minute
+const (
+	callTime = 10 * time.Minute // bounds the whole of a run, after --wait: thirty days of windows take a minute or two on AWS
+	maxWait  = time.Hour
+	attempts = 8 // of a call that AWS throttles, with the SDK's pauses in between
+)
 
 // show answers the command. whole is false if the check has found something.
 func (v *viewer) show(ctx context.Context, c *command, stdout, stderr io.Writer, s screen) (whole bool, err error) {
-	q, err := ask(c.argument)
-	if err != nil {
-		return false, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	q := &c.question
+	ctx, cancel := context.WithTimeout(ctx, callTime+c.wait)
 	defer cancel()
-	record, tree, problems, err := v.find(ctx, &q, c.check, stderr)
+	record, tree, problems, err := v.find(ctx, c, stderr)
 	if err != nil {
 		return false, explain(err, v.where())
 	}
 	if len(record.docs) == 0 && record.unreadable == 0 {
-		return false, notFound(&q, v.where())
+		return false, notFound(q, record, v.where())
 	}
 	if len(record.docs) == 0 {
 		return false, fmt.Errorf("no document of the trace can be read; the first: %w", record.reason)
@@ -225,16 +236,19 @@ func (v *viewer) show(ctx context.Context, c *command, stdout, stderr io.Writer,
 			return false, explain(err, v.where())
 		}
 	}
-	whole = judged == nil || judged.Whole
+	stands := standingOf(tree)
+	whole = (judged == nil || judged.Whole) && !(c.wait > 0 && stands.pending)
 	if c.json {
-		out := newReport(&q, tree, record)
+		out := newReport(q, tree, record)
+		out.Pending = stands.pending
 		if out.Check = judged; lines != nil {
 			out.Logs = lines.entries()
 		}
 		return whole, out.write(stdout)
 	}
 	d := &drawing{
-		screen: s, tree: tree, picture: newPicture(tree, problems), problems: problems, times: tree.Times(), question: &q, logs: lines, record: record,
+		screen: s, tree: tree, picture: newPicture(tree, problems, tree.Notes()), problems: problems, times: tree.Times(), question: q, logs: lines, record: record,
+		standing: stands, waited: c.wait > 0,
 	}
 	if v.endpoint == "" {
 		d.console = consoleOf(v.region)
@@ -251,23 +265,28 @@ func (v *viewer) show(ctx context.Context, c *command, stdout, stderr io.Writer,
 	return whole, nil
 }
 
-// find reads the traces of the question, and for a check waits for those that are still arriving.
-func (v *viewer) find(ctx context.Context, q *question, check bool, stderr io.Writer) (*recording, *tracetree.Tree, []tracetree.Problem, error) {
+// find reads the traces of the question. For a check it waits until what is arriving has arrived: as long as time may mend something, and
+// for a young trace until two readings in a row are the same. With --wait it waits for the subject's answer as well.
+func (v *viewer) find(ctx context.Context, c *command, stderr io.Writer) (*recording, *tracetree.Tree, []tracetree.Problem, error) {
 	began := time.Now()
+	before := -1 // documents that the last reading had
 	for {
-		record, tree, problems, err := v.read(ctx, q, check, stderr)
-		if err != nil || !check || time.Since(began) >= settleTime {
-			return record, tree, problems, err
+		record, tree, problems, err := v.read(ctx, &c.question, c.check, stderr)
+		if err != nil {
+			return nil, nil, nil, err
 		}
-		if arriving := len(tree.Spans) == 0 && !q.trace.IsZero() && time.Since(time.Unix(q.trace.Epoch(), 0)) < settledAge; !arriving && !healing(tree, problems) {
+		q, since := &c.question, time.Since(began)
+		absent := len(tree.Spans) == 0
+		awaited := c.wait > 0 && since < c.wait && (absent && !q.trace.IsZero() || standingOf(tree).pending)
+		growing := before != len(record.docs) && !absent && time.Since(tree.Times().End.Time()) < youngAge
+		arriving := absent && !q.trace.IsZero() && time.Since(time.Unix(q.trace.Epoch(), 0)) < settledAge
+		settling := c.check && since < settleTime && (growing || arriving || healing(tree, problems))
+		if !awaited && !settling {
 			return record, tree, problems, nil
 		}
-		timer := time.NewTimer(settlePause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, nil, nil, ctx.Err()
+		before = len(record.docs)
+		if err := pause(ctx, settlePause); err != nil {
+			return nil, nil, nil, err
 		}
 	}
 }

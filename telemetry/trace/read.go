@@ -23,6 +23,13 @@ const (
 	maxTraces = 50                  // of a subject that are read; it should have one
 )
 
+// Ids that BatchGetTraces leaves unprocessed are asked for again, so many times and each time after twice as long. X-Ray has no way to say
+// that it does not know a trace but to leave it out, and does not say when it calls one unprocessed.
+const (
+	unprocessedTries = 4
+	unprocessedPause = 100 * time.Millisecond
+)
+
 // xrayAPI is what the command needs of X-Ray; an *xray.Client has it.
 type xrayAPI interface {
 	xray.BatchGetTracesAPIClient
@@ -39,6 +46,8 @@ type recording struct {
 	unreadable int               // documents that are none
 	reason     error             // of the first of them
 	full       []segment.TraceID // traces to which X-Ray took no more documents
+
+	unprocessed int // traces that X-Ray did not process, however often it was asked
 }
 
 // fetch reads traces. Those that X-Ray does not know are left out.
@@ -49,18 +58,56 @@ func fetch(ctx context.Context, api xrayAPI, ids ...segment.TraceID) (*recording
 		for i, id := range some {
 			names[i] = id.String()
 		}
-		pages := xray.NewBatchGetTracesPaginator(api, &xray.BatchGetTracesInput{TraceIds: names})
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
+		for try := 1; len(names) > 0; try++ {
+			left, err := r.batch(ctx, api, names)
 			if err != nil {
 				return nil, err
 			}
-			for _, t := range page.Traces {
-				r.add(&t)
+			if len(left) == 0 {
+				break
 			}
+			if try == unprocessedTries {
+				r.unprocessed += len(left)
+				break
+			}
+			if err := pause(ctx, unprocessedPause<<(try-1)); err != nil {
+				return nil, err
+			}
+			names = left
 		}
 	}
 	return &r, nil
+}
+
+// batch reads traces with one call and its pages, and returns the ids that it was given and X-Ray did not process.
+func (r *recording) batch(ctx context.Context, api xrayAPI, names []string) (left []string, err error) {
+	pages := xray.NewBatchGetTracesPaginator(api, &xray.BatchGetTracesInput{TraceIds: names}, func(o *xray.BatchGetTracesPaginatorOptions) { o.StopOnDuplicateToken = true })
+	got := make(map[string]bool)
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range page.Traces {
+			got[aws.ToString(t.Id)] = true
+			r.add(&t)
+		}
+		left = append(left, page.UnprocessedTraceIds...)
+	}
+	// What a later page brought was processed after all, and what was not asked for is nobody's business.
+	return slices.DeleteFunc(left, func(id string) bool { return got[id] || !slices.Contains(names, id) }), nil
+}
+
+// pause waits, unless ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (r *recording) add(t *types.Trace) {
@@ -124,7 +171,7 @@ func between(ctx context.Context, api xrayAPI, expression string, from, to time.
 	var found []segment.TraceID
 	pages := xray.NewGetTraceSummariesPaginator(api, &xray.GetTraceSummariesInput{
 		StartTime: &from, EndTime: &to, FilterExpression: &expression, TimeRangeType: types.TimeRangeTypeTraceId, Sampling: aws.Bool(false),
-	})
+	}, func(o *xray.GetTraceSummariesPaginatorOptions) { o.StopOnDuplicateToken = true })
 	for pages.HasMorePages() && len(found) < maxTraces {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -177,7 +224,7 @@ func traceGraph(ctx context.Context, api xrayAPI, ids []segment.TraceID) ([]type
 		for i, id := range some {
 			names[i] = id.String()
 		}
-		pages := xray.NewGetTraceGraphPaginator(api, &xray.GetTraceGraphInput{TraceIds: names})
+		pages := xray.NewGetTraceGraphPaginator(api, &xray.GetTraceGraphInput{TraceIds: names}, func(o *xray.GetTraceGraphPaginatorOptions) { o.StopOnDuplicateToken = true })
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
@@ -193,7 +240,7 @@ func traceGraph(ctx context.Context, api xrayAPI, ids []segment.TraceID) ([]type
 // queue is recognised of which this trace has lost every document.
 func queuesNear(ctx context.Context, api xrayAPI, at time.Time) ([]string, error) {
 	from, to := at.Add(-30*time.Minute), at.Add(30*time.Minute)
-	pages := xray.NewGetServiceGraphPaginator(api, &xray.GetServiceGraphInput{StartTime: &from, EndTime: &to})
+	pages := xray.NewGetServiceGraphPaginator(api, &xray.GetServiceGraphInput{StartTime: &from, EndTime: &to}, func(o *xray.GetServiceGraphPaginatorOptions) { o.StopOnDuplicateToken = true })
 	var names []string
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"net/url"
 	"slices"
 	"strconv"
@@ -38,6 +39,12 @@ type row struct {
 
 	fault, error, throttle bool
 	start, end             segment.Time // end 0: in progress
+
+	// What has no times, or not all of them.
+	silent   bool                // deliveries that nobody reported: nothing is known but that they were
+	delivery *tracetree.Delivery // which; nil for what was reported
+	before   bool                // it began at start, or before
+	died     bool                // in progress for good: its process ended before it could say more
 }
 
 // failed tells whether anything went wrong, be it the caller's mistake.
@@ -50,6 +57,8 @@ func (r *row) failed() bool { return r.fault || r.error || r.throttle }
 //   - a call, and the segment that X-Ray infers from it
 //   - the creation of an event, and the bus that it crossed
 //
+// Deliveries that nobody reported have a row that stands for no document.
+//
 // A row is indented beneath what it happened in. An event continues at the level of the function that sent it as long as
 // that is the only one: a chain of events reads downwards and not off the edge. Of several, each is a branch.
 type picture struct {
@@ -58,7 +67,7 @@ type picture struct {
 }
 
 // newPicture makes the picture of a tree with its problems.
-func newPicture(t *tracetree.Tree, problems []tracetree.Problem) *picture {
+func newPicture(t *tracetree.Tree, problems, notes []tracetree.Problem) *picture {
 	p := &picture{of: make(map[*tracetree.Span]*row, len(t.Spans))}
 	for _, root := range t.Roots {
 		p.root(root)
@@ -70,6 +79,22 @@ func newPicture(t *tracetree.Tree, problems []tracetree.Problem) *picture {
 	for _, problem := range problems {
 		if r := p.of[problem.Span]; r != nil {
 			r.problems = append(r.problems, problem)
+		}
+	}
+	for _, note := range notes {
+		switch r := p.of[note.Span]; {
+		case r == nil:
+		case note.Kind == tracetree.Unfinished:
+			r.died = true
+			r.notes = append(r.notes, note.Detail)
+		case note.Kind == tracetree.BeganElsewhere:
+			r.notes = append(r.notes, "began elsewhere, with "+note.Span.ParentID.String())
+		}
+	}
+	// What it had in progress ended with it.
+	for _, r := range p.rows {
+		for s := r.span.Parent; s != nil && s.InProgress && r.end == 0 && !r.died; s = s.Parent {
+			r.died = p.of[s] != nil && p.of[s].died
 		}
 	}
 	return p
@@ -87,7 +112,7 @@ func (p *picture) root(s *tracetree.Span) {
 }
 
 func (p *picture) add(s *tracetree.Span, parent *row, depth int) *row {
-	r := &row{span: s, parent: parent, depth: depth, start: s.Start, end: s.End}
+	r := &row{span: s, parent: parent, depth: depth, start: s.Began(), end: s.End, before: s.BeganBefore()}
 	p.rows = append(p.rows, r)
 	p.of[s] = r
 	return r
@@ -207,31 +232,79 @@ func (p *picture) hop(s *tracetree.Span, from *row, depth int) {
 	if queues > 1 {
 		depth++
 	}
-	deliveries := 0
+	received := tracetree.Hop{Queue: s}
 	for _, child := range s.Children {
-		if child.Subsegment || child.Inferred {
+		switch {
+		case child.Subsegment || child.Inferred:
 			p.place(child, r, depth+1)
+		case r.kind == queue && !child.IsQueue() && !child.IsBus():
+			received.Consumers = append(received.Consumers, child)
+		default:
+			p.hop(child, r, depth)
+		}
+	}
+	if r.kind == queue && (len(received.Consumers) > 0 || len(s.Children) == 0) {
+		p.deliveries(received, r, depth)
+	}
+}
+
+// deliveries draws what became of an event that a queue gave out, in time order.
+func (p *picture) deliveries(h tracetree.Hop, from *row, depth int) {
+	type drawn struct {
+		tracetree.Delivery
+		message int // counted from 1
+		at      segment.Time
+	}
+	var list []drawn
+	messages := 0
+	for i, d := range h.Deliveries() {
+		if i == 0 || d.Message != list[i-1].Message {
+			messages++
+		}
+		next := drawn{d, messages, math.MaxInt64} // unless something later of the message is known
+		if d.Span != nil {
+			next.at = d.Span.Start
+			if i > 0 && list[i-1].message == messages && list[i-1].Span == nil {
+				list[i-1].at = next.at
+			}
+		}
+		list = append(list, next)
+	}
+	slices.SortStableFunc(list, func(a, b drawn) int { return cmp.Compare(a.at, b.at) })
+	if messages > 1 {
+		from.notes = append(from.notes, fmt.Sprintf("%d messages with the event", messages))
+	}
+	for _, d := range list {
+		note := d.String()
+		if messages > 1 {
+			note = fmt.Sprintf("message %d", d.message)
+			if d.Of > 1 || d.Again {
+				note += ", " + d.String()
+			}
+		}
+		if d.Span != nil {
+			p.hop(d.Span, from, depth)
+			if d.Of > 1 || messages > 1 || d.Again {
+				p.of[d.Span].notes = append(p.of[d.Span].notes, note)
+			}
 			continue
 		}
-		p.hop(child, r, depth)
-		if r.kind == queue {
-			deliveries++
+		name := "receiver"
+		if len(h.Consumers) > 0 {
+			name = h.Consumers[0].Name
 		}
-	}
-	if deliveries < 2 {
-		return
-	}
-	n := 0
-	for _, child := range s.Children {
-		if c := p.of[child]; c != nil && c.parent == r && !child.Subsegment && !child.Inferred {
-			n++
-			c.notes = append(c.notes, fmt.Sprintf("delivery %d of %d", n, deliveries))
-		}
+		p.rows = append(p.rows, &row{
+			span: &tracetree.Span{Document: segment.Document{TraceID: h.Queue.TraceID, Name: name}}, delivery: &d.Delivery,
+			parent: from, sent: true, depth: depth, name: name, notes: []string{note + ": not reported"}, start: from.start, silent: true,
+		})
 	}
 }
 
 // describe says in words what a row is.
 func (p *picture) describe(r *row) {
+	if r.silent {
+		return
+	}
 	all := append([]*tracetree.Span{r.span}, r.folded...)
 	r.name = r.span.Node().Name
 	if r.name == "" || r.span.Subsegment {
@@ -246,7 +319,7 @@ func (p *picture) describe(r *row) {
 		}
 		r.fault, r.error, r.throttle = r.fault || s.Fault, r.error || s.Error, r.throttle || s.Throttle
 		if s.Name != "Initialization" || s.Namespace != "" { // it precedes the function, or overlaps with its start
-			r.start = min(r.start, s.Start)
+			r.start = min(r.start, s.Began())
 		}
 		if s.Cause != nil {
 			for _, e := range s.Cause.Exceptions {
@@ -267,11 +340,11 @@ func (p *picture) describe(r *row) {
 	switch {
 	case r.kind == queue:
 		r.detail = "queue"
-		if n := receives(r.span); n > 1 {
-			r.notes = append(r.notes, fmt.Sprintf("received %d times", n))
-		}
 	case r.kind == bus:
 		r.detail = "bus"
+		if r.before {
+			r.notes = append(r.notes, "when it was published is not known")
+		}
 	case r.span.IsCreation():
 		r.detail = "PutEvents"
 		if len(r.span.AWS.ResourceNames) > 0 {
@@ -333,18 +406,6 @@ func subjectMatter(spans []*tracetree.Span) string {
 		return text
 	}
 	return ""
-}
-
-// receives is how often a queue gave a message out, as its receiver was told.
-func receives(s *tracetree.Span) int {
-	for _, ns := range s.Metadata {
-		for _, a := range ns.Attributes {
-			if a.Key == "arvo.message.receives" {
-				return int(min(a.Value.Number(), 1e6))
-			}
-		}
-	}
-	return 0
 }
 
 func exceptionText(e segment.Exception) string {

@@ -1,0 +1,201 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"example.com/arvo/dashboards/draw"
+	"example.com/arvo/loadtest/results"
+)
+
+// forecast is what a simulation says, as it is shown.
+type forecast struct {
+	About   string
+	Changed []string
+	Figures []figure
+	Levels  *table
+	Fitted  *table
+	Cost    *table
+
+	finding string
+}
+
+func (f *forecast) answer() answer {
+	return answer{ID: "forecast", Title: "Forecast", Question: "What does this architecture do at rates that no laptop reaches?", Finding: f.finding}
+}
+
+func forecastOf(r results.Forecast) *forecast {
+	f := &forecast{Changed: r.Changed}
+	f.About = fmt.Sprintf("Simulated, not measured: %s with the quotas of %s, work of %s, %s of load at each rate. Prices: %s.",
+		orUnknown(r.Template), orUnknown(r.Region), milliseconds(r.WorkMs), seconds(r.Seconds), orUnknown(r.Prices))
+	f.finding = "No rate was simulated."
+	if len(r.Levels) == 0 {
+		return f
+	}
+	f.finding = found(r.Levels)
+	f.Figures = append(f.Figures, rates(r)...)
+	f.Figures = append(f.Figures, forecastLatency(r)...)
+	f.Figures = append(f.Figures, forecastBacklog(r)...)
+	f.Levels = levels("What holds each rate", r.Levels, false)
+	if len(r.Fitted) > 0 {
+		f.Fitted = levels("The same rates with settings raised for them", r.Fitted, true)
+	}
+	f.Cost = cost(r.Levels)
+	return f
+}
+
+// found says up to where the system keeps up, and what holds it then.
+func found(levels []results.Level) string {
+	kept := ""
+	for _, l := range levels {
+		if l.Binding == "" {
+			kept = fmt.Sprintf("It keeps up with %s. ", perSecond(l.Offered))
+			continue
+		}
+		s := fmt.Sprintf("%sAt %s it completes %s: %s holds it", kept, perSecond(l.Offered), perSecond(settled(l)), l.Binding)
+		if l.BindingWhy != "" {
+			s += " (" + l.BindingWhy + ")"
+		}
+		if len(l.Raise) > 0 {
+			s += "; raise " + l.Raise[0]
+		}
+		return sentence(s)
+	}
+	return kept + "No limit was met."
+}
+
+// settled is the rate once ramps are over, where it is known.
+func settled(l results.Level) float64 {
+	if l.Settled > 0 {
+		return l.Settled
+	}
+	return l.Completed
+}
+
+// overOffered makes a line over the rates that were offered.
+func overOffered(name string, levels []results.Level, of func(results.Level) float64, dashed bool) draw.Series {
+	s := draw.Series{Name: name, Dashed: dashed}
+	for _, l := range levels {
+		s.X, s.Y = append(s.X, l.Offered), append(s.Y, of(l))
+	}
+	return s
+}
+
+func rates(r results.Forecast) []figure {
+	p := draw.Plot{X: draw.Axis{Label: "offered (subjects/s)", Log: true}, Y: draw.Axis{Label: "completed (subjects/s)", Log: true}, Diagonal: "all that is offered",
+		Series: []draw.Series{
+			overOffered("accepted", r.Levels, func(l results.Level) float64 { return l.Accepted }, false),
+			overOffered("completed", r.Levels, settled, false)}}
+	if len(r.Fitted) > 0 {
+		p.Series = append(p.Series, overOffered("completed, settings raised", r.Fitted, settled, false))
+	}
+	f := figure{ID: "forecast-rates", How: "Both axes are logarithmic. Below the diagonal subjects wait or are rejected."}
+	f.Numbers = table{Columns: columns("#offered", "#accepted", "#completed", "#when ramps are over", "#of offered", "#rejected", "#dead-lettered", "limit")}
+	last := ""
+	for _, l := range r.Levels {
+		f.Numbers.Rows = append(f.Numbers.Rows, row(perSecond(l.Offered), perSecond(l.Accepted), perSecond(l.Completed), perSecond(settled(l)), draw.Percent.Format(settled(l)/l.Offered), count(l.Rejected), count(l.Dead), orNone(l.Binding)))
+		if l.Binding != "" && l.Binding != last { // where another limit begins to hold
+			p.Notes = append(p.Notes, draw.Note{X: l.Offered, Y: settled(l), Text: l.Binding})
+		}
+		last = l.Binding
+	}
+	f.Claim = "Completed over offered: " + opening(found(r.Levels))
+	return finish(f, p)
+}
+
+// opening is the first sentence of a text.
+func opening(s string) string {
+	if before, _, ok := strings.Cut(s, ". "); ok {
+		s = before
+	}
+	return strings.TrimSuffix(s, ".")
+}
+
+func forecastLatency(r results.Forecast) []figure {
+	p := draw.Plot{X: draw.Axis{Label: "offered (subjects/s)", Log: true}, Y: draw.Axis{Label: "end to end", Unit: draw.Seconds, Log: true}}
+	f := figure{ID: "forecast-latency", Claim: "Latency at each rate", How: "Of subjects that were completed, from when they were due. Both axes are logarithmic."}
+	f.Numbers = table{Columns: columns("#offered", "#p50", "#p90", "#p99", "#max", "#n", "#accepted in, p99", "#accept", "#request queue", "#service", "#response queue", "#store")}
+	p.Series = []draw.Series{
+		overOffered("p50", r.Levels, func(l results.Level) float64 { return of(l.EndToEnd.P50) / 1000 }, false),
+		overOffered("p99", r.Levels, func(l results.Level) float64 { return of(l.EndToEnd.P99) / 1000 }, false)}
+	for _, l := range r.Levels {
+		e, w := l.EndToEnd, l.Waits
+		f.Numbers.Rows = append(f.Numbers.Rows, row(perSecond(l.Offered), maybe(e.P50, milliseconds), maybe(e.P90, milliseconds), maybe(e.P99, milliseconds), milliseconds(e.Max), count(e.N), maybe(l.Ack.P99, milliseconds),
+			milliseconds(w.Accept), milliseconds(w.Request), milliseconds(w.Service), milliseconds(w.Response), milliseconds(w.Store)))
+	}
+	return finish(f, p)
+}
+
+func forecastBacklog(r results.Forecast) []figure {
+	p := draw.Plot{X: draw.Axis{Label: "offered (subjects/s)", Log: true}, Y: draw.Axis{Label: "backlog (subjects)", Log: true},
+		Series: []draw.Series{overOffered("at most", r.Levels, func(l results.Level) float64 { return float64(l.PeakBack) }, false)}}
+	f := figure{ID: "forecast-backlog", Claim: fmt.Sprintf("Backlog after %s at each rate", seconds(r.Seconds)), How: "Subjects on the bus, in queues and in functions, at most. Both axes are logarithmic; a backlog of zero is not drawn."}
+	f.Numbers = table{Columns: columns("#offered", "#backlog", "#drained in", "#one token stands for", "#computed in")}
+	for _, l := range r.Levels {
+		f.Numbers.Rows = append(f.Numbers.Rows, row(perSecond(l.Offered), count(l.PeakBack), maybe(l.DrainS, seconds), plural(l.Cohort, "subject", "subjects"), seconds(l.ComputeS)))
+	}
+	return finish(f, p)
+}
+
+func levels(caption string, all []results.Level, fitted bool) *table {
+	t := &table{Caption: caption, Columns: columns("#offered", "#completed", "limit", "why")}
+	if fitted {
+		t.Columns = append(t.Columns, column{"what was raised", false})
+	} else {
+		t.Columns = append(t.Columns, column{"what to raise, the lowest ceiling first", false})
+	}
+	t.Columns = append(t.Columns, column{"a million subjects", true})
+	for _, l := range all {
+		advice := l.Raise
+		if fitted {
+			advice = l.Raised
+		}
+		t.Rows = append(t.Rows, row(perSecond(l.Offered), perSecond(settled(l)), orNone(l.Binding), orUnknown(l.BindingWhy), orUnknown(strings.Join(advice, "; ")), dollars(l.USDMillion)))
+	}
+	return t
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// cost has a column for each rate and a row for each line of the bill.
+func cost(levels []results.Level) *table {
+	t := &table{Caption: "What a million completed subjects cost", Columns: columns("line")}
+	var items []string
+	at := map[string]int{}
+	for _, l := range levels {
+		t.Columns = append(t.Columns, column{"at " + perSecond(l.Offered), true})
+		for _, c := range l.Cost {
+			if _, ok := at[c.Item]; !ok {
+				at[c.Item] = len(items)
+				items = append(items, c.Item)
+			}
+		}
+	}
+	if len(items) == 0 {
+		return nil
+	}
+	for _, item := range items {
+		r := row(item)
+		for _, l := range levels {
+			value := draw.Unknown
+			for _, c := range l.Cost {
+				if c.Item == item {
+					value = dollars(c.USD)
+				}
+			}
+			r = append(r, text(value))
+		}
+		t.Rows = append(t.Rows, r)
+	}
+	r := row("together")
+	for _, l := range levels {
+		r = append(r, text(dollars(l.USDMillion)))
+	}
+	t.Rows = append(t.Rows, r)
+	return t
+}

@@ -1,0 +1,572 @@
+package report
+
+import (
+	"fmt"
+	"html/template"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"example.com/arvo/dashboards/draw"
+	"example.com/arvo/loadtest/results"
+)
+
+// A page is all that the template shows.
+type page struct {
+	Title    string
+	Subtitle string
+	Policy   string
+	Style    template.CSS
+	Alerts   []string
+	Notes    []string
+	Answers  []answer
+	Verdicts []verdict
+	Figures  []figure
+	Forecast *forecast
+	Cells    *table
+	Slowest  *table
+	Method   method
+	Setup    []group
+	Data     template.JS
+}
+
+// An answer is what an experiment found.
+type answer struct{ ID, Title, Question, Finding, Method string }
+
+// A verdict is a line of what became of all subjects, and whether that is as it should be.
+type verdict struct {
+	Word string // "ok", "look", "no", "not known"
+	Kind string // good, bad or open: its colour
+	Text string
+	More []string
+}
+
+// A group is a list of names and values with a heading.
+type group struct {
+	Title string
+	Items []item
+}
+
+type item struct{ Name, Value string }
+
+type method struct {
+	Model      []string // what o and s were
+	Omission   *table
+	Experiment *table
+	Fits       *table
+	Simulated  *table
+}
+
+func pageOf(r results.Results) page {
+	p := page{Title: title(r), Subtitle: subtitle(r), Notes: r.Run.Notes}
+	p.Alerts = alerts(r)
+	for _, e := range r.Experiments {
+		a := answer{ID: e.ID, Title: e.Title, Question: e.Question, Finding: e.Finding, Method: e.Method}
+		if a.Finding == "" {
+			a.Finding = "No answer: its cells were not measured to the end."
+		}
+		p.Answers = append(p.Answers, a)
+	}
+	if r.Forecast != nil {
+		p.Forecast = forecastOf(*r.Forecast)
+		p.Answers = append(p.Answers, p.Forecast.answer())
+	}
+	p.Verdicts = verdicts(r)
+	p.Figures = figures(r)
+	p.Cells = cellsTable(r.Cells)
+	p.Slowest = slowest(r.Cells)
+	p.Method = methodOf(r)
+	p.Setup = setup(r)
+	return p
+}
+
+func title(r results.Results) string {
+	name := r.Run.Stack
+	if name == "" {
+		name = "a stack"
+	}
+	if r.Run.Target == "sim" {
+		return "Load test of " + name + ", simulated"
+	}
+	return "Load test of " + name
+}
+
+func subtitle(r results.Results) string {
+	var parts []string
+	switch r.Run.Target {
+	case "local":
+		parts = append(parts, "on this machine")
+	case "endpoint":
+		parts = append(parts, "at "+r.Run.Endpoint)
+	case "aws":
+		parts = append(parts, "on AWS, "+r.Run.Region)
+	case "sim":
+		parts = append(parts, "simulation, not a measurement")
+	}
+	parts = append(parts, moment(r.Run.Started))
+	if !r.Run.Ended.IsZero() && r.Run.Ended.After(r.Run.Started) {
+		parts = append(parts, seconds(r.Run.Ended.Sub(r.Run.Started).Seconds()))
+	}
+	if r.Run.Git != "" {
+		parts = append(parts, "commit "+shortened(r.Run.Git, 13))
+	}
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" || s == draw.Unknown }), " · ")
+}
+
+// alerts are what a reader has to know before anything else.
+func alerts(r results.Results) []string {
+	var a []string
+	if r.Run.Interrupted != "" {
+		a = append(a, "This run was interrupted: "+sentence(r.Run.Interrupted)+" What follows is what was measured until then.")
+	}
+	var invalid []string
+	for _, c := range r.Cells {
+		if !valid(c) {
+			why := strings.Join(c.Why, "; ")
+			if why != "" {
+				why = ": " + why
+			}
+			invalid = append(invalid, fmt.Sprintf("%s (%s%s)", c.ID, c.Validity, why))
+		}
+	}
+	if len(invalid) > 0 {
+		shown := invalid[:min(len(invalid), 5)]
+		more := ""
+		if k := len(invalid) - len(shown); k > 0 {
+			more = fmt.Sprintf(", and %d more", k)
+		}
+		a = append(a, fmt.Sprintf("%d of %s may not be believed, and %s in no line and no fit below: %s%s.",
+			len(invalid), plural(len(r.Cells), "cell", "cells"), map[bool]string{true: "is", false: "are"}[len(invalid) == 1], strings.Join(shown, "; "), more))
+	}
+	if lost := total(r.Cells, func(c results.Counts) int { return c.Lost }); lost > 0 {
+		a = append(a, plural(lost, "subject was", "subjects were")+" lost: accepted, then neither completed nor in a dead-letter queue.")
+	}
+	if k := len(failed(r)); k > 0 {
+		a = append(a, fmt.Sprintf("%s not met: %s.", plural(k, "condition is", "conditions are"), strings.Join(failed(r), ", ")))
+	}
+	if len(r.Cells) == 0 && r.Forecast == nil {
+		a = append(a, "Nothing was measured.")
+	}
+	return a
+}
+
+func failed(r results.Results) []string {
+	var f []string
+	for _, a := range r.Assertions {
+		if !a.OK {
+			f = append(f, a.Expr)
+		}
+	}
+	return f
+}
+
+// sentence ends a text with a full stop.
+func sentence(s string) string {
+	s = strings.TrimSpace(s)
+	if strings.HasSuffix(s, ".") {
+		return s
+	}
+	return s + "."
+}
+
+func valid(c results.Cell) bool { return c.Validity == results.Valid }
+
+func total(cells []results.Cell, of func(results.Counts) int) int {
+	sum := 0
+	for _, c := range cells {
+		sum += of(c.Counts)
+	}
+	return sum
+}
+
+// verdicts says what became of all subjects, calibration included, and what may be believed.
+func verdicts(r results.Results) []verdict {
+	var v []verdict
+	add := func(kind, word, format string, args ...any) *verdict {
+		v = append(v, verdict{Kind: kind, Word: word, Text: fmt.Sprintf(format, args...)})
+		return &v[len(v)-1]
+	}
+	if len(r.Cells) > 0 {
+		sum := func(of func(results.Counts) int) int { return total(r.Cells, of) }
+		accepted := sum(func(c results.Counts) int { return c.Open + c.Lost + c.DeadLettered + c.Failed + c.Completed })
+		where := func(d *verdict, of func(results.Counts) int, examples func(results.Examples) []string) {
+			for _, c := range r.Cells {
+				if k := of(c.Counts); k > 0 {
+					line := fmt.Sprintf("%s in %s", count(k), c.ID)
+					if x := examples(c.Examples); len(x) > 0 {
+						line += ": " + strings.Join(x[:min(len(x), 3)], ", ")
+					}
+					d.More = append(d.More, line)
+				}
+			}
+			if len(d.More) > 12 {
+				d.More = append(d.More[:12], fmt.Sprintf("and in %d more cells", len(d.More)-12))
+			}
+		}
+		type kind struct {
+			of       func(results.Counts) int
+			examples func(results.Examples) []string
+			none     string
+			some     func(n int) string
+			bad      bool
+		}
+		kinds := []kind{
+			{func(c results.Counts) int { return c.Lost }, func(x results.Examples) []string { return x.Lost },
+				fmt.Sprintf("Nothing was lost: each of %s accepted has ended or is in a dead-letter queue.", plural(accepted, "subject", "subjects")),
+				func(n int) string { return plural(n, "subject was", "subjects were") + " lost." }, true},
+			{func(c results.Counts) int { return c.Duplicates }, func(x results.Examples) []string { return x.Duplicated },
+				"Nothing was done twice.",
+				func(n int) string {
+					return fmt.Sprintf("%s delivered again, of %s.", plural(n, "answer was", "answers were"), plural(sum(func(c results.Counts) int { return c.Duplicated }), "subject", "subjects"))
+				}, false},
+			{func(c results.Counts) int { return c.DeadLettered }, func(x results.Examples) []string { return x.DeadLettered },
+				"Nothing is in a dead-letter queue.",
+				func(n int) string { return plural(n, "subject is", "subjects are") + " in a dead-letter queue." }, false},
+			{func(c results.Counts) int { return c.Failed }, func(x results.Examples) []string { return x.Failed },
+				"No subject ended as a system error.",
+				func(n int) string { return plural(n, "subject", "subjects") + " ended as a system error." }, false},
+			{func(c results.Counts) int { return c.Open }, nil, "",
+				func(n int) string { return plural(n, "subject was", "subjects were") + " still on the way at the end." }, false},
+			{func(c results.Counts) int { return c.Rejected }, nil, "",
+				func(n int) string { return plural(n, "request was", "requests were") + " rejected by the API." }, false},
+			{func(c results.Counts) int { return c.Unanswered }, func(x results.Examples) []string { return x.Unanswered }, "",
+				func(n int) string {
+					return plural(n, "request had", "requests had") + " no answer, and nothing is known of it on the servers."
+				}, false},
+			{func(c results.Counts) int { return c.Late }, func(x results.Examples) []string { return x.Late }, "",
+				func(n int) string {
+					return plural(n, "subject", "subjects") + " ended without the client having been told that it is accepted."
+				}, false},
+			{func(c results.Counts) int { return c.Unsent }, nil, "",
+				func(n int) string { return plural(n, "subject was", "subjects were") + " never sent." }, false},
+		}
+		for _, k := range kinds {
+			n := sum(k.of)
+			if n == 0 {
+				if k.none != "" {
+					add("good", "ok", "%s", k.none)
+				}
+				continue
+			}
+			var d *verdict
+			if k.bad {
+				d = add("bad", "no", "%s", k.some(n))
+			} else {
+				d = add("open", "look", "%s", k.some(n))
+			}
+			examples := k.examples
+			if examples == nil {
+				examples = func(results.Examples) []string { return nil }
+			}
+			where(d, k.of, examples)
+		}
+		good := 0
+		for _, c := range r.Cells {
+			if valid(c) {
+				good++
+			}
+		}
+		if good == len(r.Cells) {
+			add("good", "ok", "All %s valid.", plural(good, "cell is", "cells are"))
+		} else {
+			add("bad", "no", "%d of %s valid.", good, plural(len(r.Cells), "cell is", "cells are"))
+		}
+		if lo, hi, n := predictions(r.Cells); n > 0 {
+			kind, word := "good", "ok"
+			if lo < .97 || hi > 1.03 {
+				kind, word = "open", "look"
+			}
+			add(kind, word, "Measured over predicted capacity is %.3f to %.3f in %s of overload.", lo, hi, plural(n, "cell", "cells"))
+		}
+	} else if r.Forecast != nil {
+		add("open", "simulated", "Nothing was measured: all figures are those of a simulation.")
+	} else {
+		add("open", "not known", "No cell was measured, so nothing is known of what is lost, done twice or completed.")
+	}
+	for _, a := range r.Assertions {
+		if a.OK {
+			add("good", "met", "%s: %s", a.Expr, a.Value)
+		} else {
+			add("bad", "not met", "%s: %s", a.Expr, a.Value)
+		}
+	}
+	return v
+}
+
+// predictions returns the least and greatest ratio of measured and predicted capacity.
+func predictions(cells []results.Cell) (lo, hi float64, n int) {
+	lo, hi = math.Inf(1), math.Inf(-1)
+	for _, c := range saturated(cells) {
+		q := c.CompletedRate.Mean / *c.PredictedCapacity
+		lo, hi, n = min(lo, q), max(hi, q), n+1
+	}
+	return lo, hi, n
+}
+
+// params says in what a cell differs.
+func params(c results.Cell) string {
+	p := c.Params
+	var s []string
+	add := func(ok bool, text string) {
+		if ok {
+			s = append(s, text)
+		}
+	}
+	add(p.Concurrency > 0, "C="+strconv.Itoa(p.Concurrency))
+	add(p.Batch > 0, "B="+strconv.Itoa(p.Batch))
+	add(p.Parallelism > 0, "P="+strconv.Itoa(p.Parallelism))
+	add(p.VisibilityS > 0, "visibility "+seconds(p.VisibilityS))
+	add(p.WorkMs > 0, "work "+milliseconds(p.WorkMs))
+	add(p.Queue != "" && p.Queue != "sqs", "queue "+p.Queue)
+	add(p.Arrivals != "" && p.Arrivals != "constant", p.Arrivals+" arrivals")
+	add(p.OutageS > 0, "outage "+seconds(p.OutageS))
+	return strings.Join(s, ", ")
+}
+
+// short is a cell's id without its experiment.
+func short(c results.Cell) string {
+	return strings.ReplaceAll(strings.TrimPrefix(c.ID, c.Experiment+"/"), "/", " ")
+}
+
+func shortened(s string, runes int) string {
+	r := []rune(s)
+	if len(r) <= runes {
+		return s
+	}
+	return string(r[:runes-1]) + "…"
+}
+
+// cellsTable has a row for each cell.
+func cellsTable(cells []results.Cell) *table {
+	if len(cells) == 0 {
+		return nil
+	}
+	t := &table{Caption: "All cells, in the order in which they were measured",
+		Columns: columns("cell", "may it be believed", "#offered", "#accepted", "#completed", "#predicted", "#measured / predicted", "#backlog grows",
+			"verdict", "backlog", "#peak", "#drained in", "#predicted", "#slots in use", "limited by", "#e2e p50", "#p99", "#n", "#lost", "#again", "#dead", "#rejected")}
+	for _, c := range cells {
+		role := ""
+		if c.Role != "" && c.Role != "measured" {
+			role = c.Role + ", excluded from findings"
+			if c.Role == "control" {
+				role = "control: measured again"
+			}
+		}
+		if c.Repeat > 1 {
+			role = strings.TrimPrefix(role+", repeat "+strconv.Itoa(c.Repeat), ", ")
+		}
+		below := params(c)
+		if role != "" {
+			below += " · " + role
+		}
+		p99 := text(maybe(c.EndToEnd.P99, milliseconds))
+		if c.Backlog.Verdict == "unstable" && c.EndToEnd.P99 != nil {
+			p99.Below = "rising"
+		}
+		validity := string(c.Validity)
+		if validity == "" {
+			validity = "not known"
+		}
+		t.Rows = append(t.Rows, []entry{
+			{Text: c.ID, Below: below, Code: true},
+			{Text: validity, Below: strings.Join(c.Why, "; "), Bad: !valid(c)},
+			text(perSecond(c.OfferedRate)), text(perSecond(c.AcceptedRate)),
+			{Text: perSecond(c.CompletedRate.Mean), Below: interval(c.CompletedRate, number)},
+			text(maybe(c.PredictedCapacity, perSecond)),
+			text(measuredOverPredicted(c)),
+			{Text: signed(c.Backlog.Growth.Mean), Below: interval(c.Backlog.Growth, number)},
+			text(orUnknown(c.Backlog.Verdict)),
+			{Chart: template.HTML(draw.Spark{Title: "backlog of " + c.ID, Values: c.Series.Backlog}.SVG())},
+			text(count(c.Backlog.Peak)), text(maybe(c.Backlog.DrainS, seconds)), text(maybe(c.PredictedDrainS, seconds)),
+			text(maybe(c.LittleRatio, func(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) })), text(orUnknown(c.Diagnosis)),
+			text(maybe(c.EndToEnd.P50, milliseconds)), p99, text(count(c.EndToEnd.N)),
+			counted(c.Counts.Lost), counted(c.Counts.Duplicates), counted(c.Counts.DeadLettered), counted(c.Counts.Rejected),
+		})
+	}
+	return t
+}
+
+// measuredOverPredicted is known of a cell that was asked for more than its capacity.
+func measuredOverPredicted(c results.Cell) string {
+	if len(saturated([]results.Cell{c})) == 0 {
+		return draw.Unknown
+	}
+	return ratio(c.CompletedRate.Mean, *c.PredictedCapacity)
+}
+
+func counted(n int) entry { return entry{Text: count(n), Bad: n > 0} }
+
+func orUnknown(s string) string {
+	if s == "" {
+		return draw.Unknown
+	}
+	return s
+}
+
+// signed writes a growth with its sign.
+func signed(v float64) string {
+	s := perSecond(v)
+	if v > 0 && s != draw.Unknown {
+		return "+" + s
+	}
+	return s
+}
+
+// slowest lists the slowest subjects of all cells, the worst first.
+func slowest(cells []results.Cell) *table {
+	type one struct {
+		cell string
+		results.Traced
+	}
+	var all []one
+	for _, c := range cells {
+		if c.Role == "calibration" {
+			continue
+		}
+		for _, s := range c.Slowest {
+			all = append(all, one{c.ID, s})
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(all, func(a, b one) int {
+		switch {
+		case a.E2Ems > b.E2Ems:
+			return -1
+		case a.E2Ems < b.E2Ems:
+			return 1
+		}
+		return 0
+	})
+	t := &table{Caption: "The slowest subjects of all cells, and where they spent their time", Columns: columns("#e2e", "cell", "trace", "#accept", "#request queue", "#service", "#response queue", "#store", "subject")}
+	for _, s := range all[:min(len(all), 20)] {
+		trace := entry{Text: orUnknown(s.TraceID), Code: true}
+		if strings.HasPrefix(s.Link, "http://") || strings.HasPrefix(s.Link, "https://") {
+			trace.Link = s.Link
+			if s.TraceID == "" {
+				trace.Text = "trace"
+			}
+		}
+		r := []entry{text(milliseconds(s.E2Ems)), {Text: s.cell, Code: true}, trace}
+		if w := s.Waits; w != nil {
+			r = append(r, row(milliseconds(w.Accept), milliseconds(w.Request), milliseconds(w.Service), milliseconds(w.Response), milliseconds(w.Store))...)
+		} else {
+			r = append(r, row(draw.Unknown, draw.Unknown, draw.Unknown, draw.Unknown, draw.Unknown)...)
+		}
+		t.Rows = append(t.Rows, append(r, entry{Text: shortened(s.Subject, 28), Title: s.Subject, Code: true}))
+	}
+	return t
+}
+
+func methodOf(r results.Results) method {
+	var m method
+	seen := map[string]bool{}
+	for _, c := range r.Cells {
+		if x := c.CapacityModel; x.C > 0 {
+			line := fmt.Sprintf("work %s: o = %s, s = %s", milliseconds(c.Params.WorkMs), milliseconds(x.Oms), milliseconds(x.Sms))
+			if !seen[line] && len(m.Model) < 6 {
+				m.Model = append(m.Model, line)
+			}
+			seen[line] = true
+		}
+	}
+	for _, e := range r.Experiments {
+		if m.Experiment == nil {
+			m.Experiment = &table{Caption: "What was done", Columns: columns("experiment", "how", "order of its cells")}
+		}
+		m.Experiment.Rows = append(m.Experiment.Rows, []entry{{Text: e.ID, Below: e.Title}, text(orUnknown(e.Method)), {Text: orUnknown(strings.Join(e.Order, ", ")), Code: true}})
+		for _, f := range e.Fits {
+			if m.Fits == nil {
+				m.Fits = &table{Caption: "Two lines through the cells of an experiment: y = min(slope · x, ceiling)", Columns: columns("experiment", "series", "x", "#slope", "#ceiling", "#bends at x =", "#points are off by")}
+			}
+			m.Fits.Rows = append(m.Fits.Rows, row(e.ID, f.Series, strings.ReplaceAll(f.X, "_", " "), number(f.Slope), maybe(f.Ceiling, perSecond), maybe(f.At, number), draw.Percent.Format(f.Residual)))
+		}
+	}
+
+	// The cells in which a sender that counts from when it sends would have been most wrong.
+	cells := slices.Clone(r.Cells)
+	cells = slices.DeleteFunc(cells, func(c results.Cell) bool { return c.EndToEnd.N == 0 })
+	slices.SortStableFunc(cells, func(a, b results.Cell) int { return compare(gain(b), gain(a)) })
+	for _, c := range cells[:min(len(cells), 8)] {
+		if m.Omission == nil {
+			m.Omission = &table{Caption: "The cells in which it makes the greatest difference", Columns: columns("cell", "#n", "#p50 when due", "#p50 when sent", "#p99 when due", "#p99 when sent", "#max when due", "#max when sent", "#slip p99", "#sender's CPU")}
+		}
+		m.Omission.Rows = append(m.Omission.Rows, append([]entry{{Text: c.ID, Code: true}}, row(count(c.EndToEnd.N),
+			maybe(c.EndToEnd.P50, milliseconds), maybe(c.Uncorrected.P50, milliseconds), maybe(c.EndToEnd.P99, milliseconds), maybe(c.Uncorrected.P99, milliseconds),
+			milliseconds(c.EndToEnd.Max), milliseconds(c.Uncorrected.Max), maybe(c.Slip.P99, milliseconds), with(number(c.Sender.CPUCores), " cores"))...))
+	}
+	for _, c := range r.Cells {
+		if c.Simulated == nil {
+			continue
+		}
+		if m.Simulated == nil {
+			m.Simulated = &table{Caption: "The same loads on the same setups, simulated", Columns: columns("cell", "#completed", "#simulated", "#ratio", "#drained in", "#simulated", "#ratio")}
+		}
+		s := c.Simulated
+		m.Simulated.Rows = append(m.Simulated.Rows, append([]entry{{Text: c.ID, Code: true}}, row(perSecond(c.CompletedRate.Mean), perSecond(s.CompletedRate), ratio(s.CompletedRate, c.CompletedRate.Mean),
+			maybe(c.Backlog.DrainS, seconds), maybe(s.DrainS, seconds), ratio(of(s.DrainS), of(c.Backlog.DrainS)))...))
+	}
+	return m
+}
+
+// gain is by how much counting from when a subject was due changes the latency.
+func gain(c results.Cell) float64 { return c.EndToEnd.Mean - c.Uncorrected.Mean }
+
+// compare orders numbers; NaN is less than all.
+func compare(a, b float64) int {
+	switch {
+	case a < b || math.IsNaN(a) && !math.IsNaN(b):
+		return -1
+	case a > b || math.IsNaN(b) && !math.IsNaN(a):
+		return 1
+	}
+	return 0
+}
+
+// setup lists how the run was configured.
+func setup(r results.Results) []group {
+	known := func(items ...item) []item {
+		return slices.DeleteFunc(items, func(i item) bool { return i.Value == "" || i.Value == draw.Unknown })
+	}
+	run := r.Run
+	clock := ""
+	if run.Clock.N > 0 {
+		clock = fmt.Sprintf("servers %s ahead, ± %s, n %s", milliseconds(run.Clock.OffsetMs), milliseconds(run.Clock.ErrorMs), count(run.Clock.N))
+	}
+	groups := []group{{"Run", known(
+		item{"id", run.ID}, item{"command", strings.Join(append([]string{"go run ./loadtest"}, run.Command...), " ")},
+		item{"seed", strconv.FormatUint(run.Seed, 10)}, item{"started", moment(run.Started)}, item{"ended", moment(run.Ended)},
+		item{"target", run.Target}, item{"stack", run.Stack}, item{"region", run.Region}, item{"endpoint", run.Endpoint},
+		item{"commit", run.Git}, item{"Go", run.Go}, item{"machine", machine(run.Host)}, item{"clock", clock},
+		item{"memory of the stack", maybe(run.MemoryMB, func(v float64) string { return number(v) + " MiB (PSS, at most)" })},
+		item{"cost, estimated", maybe(run.CostUSD, dollars)}, item{"form", r.Schema},
+	)}}
+	s := run.Setup
+	if s == (results.Setup{}) {
+		return groups
+	}
+	concurrency := strconv.Itoa(s.Concurrency)
+	if s.Concurrency == 0 {
+		concurrency = "none"
+	}
+	reserved := "none"
+	if s.ReservedConc != nil {
+		reserved = strconv.Itoa(*s.ReservedConc)
+	}
+	return append(groups, group{"The stack as it was found, and is restored to", known(
+		item{"MaximumConcurrency of requests", concurrency}, item{"batch size of requests", strconv.Itoa(s.Batch)}, item{"batching window", seconds(s.WindowS)},
+		item{"subjects of a batch at a time", strconv.Itoa(s.Parallelism)}, item{"visibility timeout", seconds(s.VisibilityS)}, item{"function timeout", seconds(s.FunctionTimeoutS)},
+		item{"reserved concurrency", reserved}, item{"MaximumConcurrency of responses", strconv.Itoa(s.ResponsesConc)}, item{"batch size of responses", strconv.Itoa(s.ResponsesBatch)},
+		item{"concurrency of the account", count(s.AccountConc)}, item{"receives before the dead-letter queue", strconv.Itoa(s.MaxReceiveCount)},
+		item{"function", s.HandlerFunction}, item{"mapping", s.RequestsMappingID},
+	)})
+}
+
+func machine(h results.Host) string {
+	if h.Cores == 0 {
+		return ""
+	}
+	return strings.Join(slices.DeleteFunc([]string{h.CPU, plural(h.Cores, "core", "cores"), h.OS}, func(s string) bool { return s == "" }), ", ")
+}

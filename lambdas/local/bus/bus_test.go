@@ -502,12 +502,30 @@ func TestInjectedFaults(t *testing.T) {
 }
 
 func TestAFullBacklogThrottles(t *testing.T) {
+	q := &fakeQueue{}
+	s := newService(t, bus.Options{Target: find(map[string]*fakeQueue{queueARN: q})}, everything(nil))
+	put(t, s, sold(1))
+	closeService(t, s)
+	size := len(q.received()[0].Body)
+	for _, c := range []struct {
+		name           string
+		most, mostSize int
+	}{
+		{"of three deliveries", 3, 0},
+		{"of the bytes of two deliveries and one more", 0, 2*size + 1},
+		{"of the bytes of three deliveries", 0, 3 * size},
+	} {
+		t.Run(c.name, func(t *testing.T) { fullBacklog(t, c.most, c.mostSize) })
+	}
+}
+
+func fullBacklog(t *testing.T, most, mostSize int) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &fakeQueue{}
 		s := newService(t, bus.Options{
 			Target:          find(map[string]*fakeQueue{queueARN: q}),
 			DeliveryLatency: func() time.Duration { return time.Second },
-			MaxBacklog:      3,
+			MaxBacklog:      most, MaxBacklogBytes: mostSize,
 		}, everything(nil))
 		other := sold(9)
 		other.Source = "bank"

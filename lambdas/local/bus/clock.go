@@ -100,7 +100,7 @@ func (s *Service) tick(r *rule, c *clock) {
 // fire sends a schedule's event to the targets of its rule.
 func (s *Service) fire(to *route, due time.Time) {
 	to.stats.triggered.Add(1)
-	if s.deliveries.backlog.Load() >= int64(s.opt.MaxBacklog) {
+	if s.full() {
 		to.stats.throttled.Add(1)
 		slog.Error("a scheduled event is left out: too many deliveries are under way", "rule", to.arn, "time", due)
 		return

@@ -35,6 +35,7 @@ type deliveries struct {
 	cancel context.CancelFunc
 
 	backlog atomic.Int64 // deliveries that wait or are tried again
+	bytes   atomic.Int64 // of their events
 	busy    atomic.Int64 // those and calls of Put
 	closed  atomic.Bool  // no new events are taken
 	mu      sync.Mutex
@@ -77,13 +78,15 @@ func (d *deliveries) leave() {
 	}
 }
 
-func (d *deliveries) begin() {
+func (d *deliveries) begin(del *delivery) {
 	d.backlog.Add(1)
+	d.bytes.Add(int64(len(del.event.body)))
 	d.enter()
 }
 
-func (d *deliveries) end() {
+func (d *deliveries) end(del *delivery) {
 	d.backlog.Add(-1)
+	d.bytes.Add(-int64(len(del.event.body)))
 	d.leave()
 }
 
@@ -131,12 +134,12 @@ func (s *Service) deliver(rule *route, t *target, ev *event) {
 			return
 		}
 		d := &delivery{rule: rule, target: t, event: ev, deadline: ev.ingested.Add(t.maxAge)}
-		s.deliveries.begin()
+		s.deliveries.begin(d)
 		s.failed(d, err)
 		return
 	}
-	s.deliveries.begin()
 	d := &delivery{rule: rule, target: t, event: ev, deadline: ev.ingested.Add(t.maxAge)}
+	s.deliveries.begin(d)
 	s.deliveries.after(wait, d, s.try)
 }
 
@@ -167,7 +170,7 @@ func (s *Service) try(d *delivery) {
 		return
 	}
 	d.rule.stats.invocations.Add(1)
-	s.deliveries.end()
+	s.deliveries.end(d)
 }
 
 // failed decides what becomes of a delivery after an error.
@@ -194,7 +197,7 @@ func (s *Service) failed(d *delivery, err error) {
 		d.rule.stats.dropped.Add(1)
 		slog.Error("an event could not be delivered and is lost: its target has no dead-letter queue",
 			"rule", d.rule.arn, "target", d.target.ARN, "event", d.event.id, "code", code, "error", err)
-		s.deliveries.end()
+		s.deliveries.end(d)
 		return
 	}
 	d.dead = map[string]string{
@@ -219,7 +222,7 @@ func (s *Service) bury(d *delivery) {
 	}
 	if err == nil {
 		d.rule.stats.dead.Add(1)
-		s.deliveries.end()
+		s.deliveries.end(d)
 		return
 	}
 	wait := s.backoff(d.attempts + 1)
@@ -231,7 +234,7 @@ func (s *Service) bury(d *delivery) {
 	d.rule.stats.deadFailed.Add(1)
 	slog.Error("an event could not be delivered and is lost: its dead-letter queue refused it",
 		"rule", d.rule.arn, "target", d.target.ARN, "queue", d.target.DeadLetterARN, "event", d.event.id, "error", err)
-	s.deliveries.end()
+	s.deliveries.end(d)
 }
 
 func (s *Service) backoff(attempt int) time.Duration {
@@ -240,6 +243,11 @@ func (s *Service) backoff(attempt int) time.Duration {
 		wait = min(retryCap, retryBase<<(attempt-1))
 	}
 	return wait/2 + time.Duration(s.ids.float()*float64(wait/2))
+}
+
+// full tells that too many deliveries are under way for one more event.
+func (s *Service) full() bool {
+	return s.deliveries.backlog.Load() >= int64(s.opt.MaxBacklog) || s.deliveries.bytes.Load() >= int64(s.opt.MaxBacklogBytes)
 }
 
 // noTarget means that an ARN names nothing here.

@@ -49,9 +49,10 @@
 // event itself goes to the dead-letter queue, with the attributes RULE_ARN, TARGET_ARN, ERROR_CODE, ERROR_MESSAGE,
 // RETRY_ATTEMPTS and, if the policy ended it, EXHAUSTED_RETRY_CONDITION.
 //
-// Memory is bounded: while Options.MaxBacklog deliveries are delayed or tried again, entries that match a rule are refused
-// with ThrottlingException, and a schedule's event is left out, which [Stats] and the log tell. Nothing runs in the
-// background but one timer for each of these and one for each schedule; Close ends them all, and waits for no schedule.
+// Memory is bounded: while Options.MaxBacklog deliveries, or MaxBacklogBytes of them, are delayed or tried again, entries
+// that match a rule are refused with ThrottlingException, and a schedule's event is left out, which [Stats] and the log
+// tell. Nothing runs in the background but one timer for each of these and one for each schedule; Close ends them all, and
+// waits for no schedule.
 //
 // # Design
 //

@@ -141,7 +141,7 @@ func (p *putter) put(e *Entry, id *id) Result {
 		return Result{EventID: ev.id}
 	}
 	p.matched = r.set.Match(body, p.matched[:0])
-	if len(p.matched) > 0 && s.deliveries.backlog.Load() >= int64(s.opt.MaxBacklog) {
+	if len(p.matched) > 0 && s.full() {
 		return Result{ErrorCode: "ThrottlingException", ErrorMessage: "Too many deliveries are under way."}
 	}
 	for _, i := range p.matched {

@@ -34,6 +34,7 @@ type Options struct {
 	DeliveryLatency func() time.Duration                 // between acceptance and a delivery; nil or 0 delivers inside PutEvents
 	FailEntry       func() (errorCode string, fail bool) // refuses an entry that is otherwise good; nil refuses none
 	MaxBacklog      int                                  // deliveries under way at most; 0 means 100,000
+	MaxBacklogBytes int                                  // of their events; 0 means 256 MiB. The last entry to be accepted may go beyond it
 	Random          rand.Source                          // of jitter and event ids; used under a lock; nil means one with a seed of its own
 }
 
@@ -74,6 +75,9 @@ func New(opt Options) *Service {
 	}
 	if opt.MaxBacklog == 0 {
 		opt.MaxBacklog = 100_000
+	}
+	if opt.MaxBacklogBytes == 0 {
+		opt.MaxBacklogBytes = 256 << 20
 	}
 	s := &Service{opt: opt, buses: map[string]*eventBus{}}
 	s.ids.init(opt.Random)

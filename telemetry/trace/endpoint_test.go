@@ -95,7 +95,7 @@ func TestRefusals(t *testing.T) {
 		{"anything else, by its name", `{"Type":"InvalidRequestException","message":"no"}`, "refused: InvalidRequestException: no", 400},
 		{"no trace", `{"Traces":[],"UnprocessedTraceIds":["` + id + `"]}`, "no trace " + id, 200},
 		{"not X-Ray at all", `<html>`, "is not X-Ray: give the address that `go run ./lambdas/local` prints after \"AWS services\"", 200},
-		{"the API's port", `{"type":"urn:arvo:problem:unknown-path","title":"There is nothing here","status":404}`, "is not X-Ray: give the address", 404},
+		{"the API's port", `{"title":"There is nothing here","status":404,"detail":"see GET /openapi.json"}`, "is not X-Ray: give the address", 404},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			out, code := runCommand(t.Context(), "--endpoint-url", answering(t, test.status, map[string]string{"/Traces": test.failure}), id)

@@ -22,7 +22,7 @@ import (
 // fakeAWS answers calls by the names of operations, without a socket: with what AWS has answered, and with the little state that
 // a test needs. A name is that of X-Amz-Target or Action, or for Lambda the method and the path without its version.
 type fakeAWS struct {
-	t *testing.T
+	t testing.TB
 
 	mu      sync.Mutex
 	answers map[string]func(call call) (status int, body string)
@@ -50,7 +50,7 @@ const (
 )
 
 // newFakeAWS is an account with the stack shop.
-func newFakeAWS(t *testing.T) *fakeAWS {
+func newFakeAWS(t testing.TB) *fakeAWS {
 	f := &fakeAWS{t: t, answers: map[string]func(call) (int, string){}}
 	f.says("DescribeStacks", 200, recorded(t, "describe-stacks.xml"))
 	first, second := recorded(t, "list-stack-resources.xml"), recorded(t, "list-stack-resources-2.xml")
@@ -76,7 +76,7 @@ func mappingJSON(state string, concurrency, batch int) string {
 	return fmt.Sprintf(`{"UUID":"14e0db71-5d35-4eb5-b481-8945cf9d10c2","BatchSize":%d,"MaximumBatchingWindowInSeconds":0,"EventSourceArn":"arn:aws:sqs:eu-central-1:123456789012:shop-requests","FunctionArn":"arn:aws:lambda:eu-central-1:123456789012:function:shop-federated_handler","LastModified":1795276931.0,"State":%q,"StateTransitionReason":"USER_INITIATED","FunctionResponseTypes":["ReportBatchItemFailures"],"ScalingConfig":{"MaximumConcurrency":%d}}`, batch, state, concurrency)
 }
 
-func recorded(t *testing.T, name string) string {
+func recorded(t testing.TB, name string) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {

@@ -31,6 +31,8 @@ type Delivery struct {
 	SentAt      time.Time // into the queue, with milliseconds; zero when there was none
 	ReceivedAt  time.Time // by this invocation
 	Receives    int       // how often the queue has handed it out, this time included; 1 without a queue: Lambda does not count for us
+
+	FirstReceivedAt time.Time // by anybody, as the queue knows; zero when there was none
 }
 
 // QueueAPI is the part of the SQS client that a [Consumer] uses.
@@ -40,12 +42,20 @@ type QueueAPI interface {
 	SendMessage(context.Context, *sqs.SendMessageInput, ...func(*sqs.Options)) (*sqs.SendMessageOutput, error)
 }
 
+// A Handle handles a delivery.
+type Handle = func(context.Context, Delivery) error
+
 // ConsumerConfig says how to consume. Queue and Handle are required.
 type ConsumerConfig struct {
 	Queue       QueueAPI
-	Handle      func(context.Context, Delivery) error // nil acknowledges the message
-	Parallelism int                                   // subjects at a time; default 10
-	Margin      time.Duration                         // before the deadline; default 1 s
+	Handle      Handle        // nil acknowledges the message
+	Parallelism int           // subjects at a time; default 10
+	Margin      time.Duration // before the deadline; default 1 s
+
+	// Around decorates the handling of every delivery that is begun, also of one that is refused because it holds no event that may be
+	// handled: then what it decorates returns the reason, and the Delivery has what could be read of the message. The context
+	// that it passes on is that in which the delivery's failure is logged. nil: nothing is around.
+	Around func(Handle) Handle
 
 	// MaxReceives is the receive that a message which is not to blame never gets to: one that met contention or was never
 	// started. A copy takes its place one receive before. The default, 4, is one less than the maxReceiveCount of template.yaml, because a receive that no handler saw, as when
@@ -73,6 +83,9 @@ func NewConsumer(c ConsumerConfig) *Consumer {
 	}
 	if c.MaxReceives <= 0 {
 		c.MaxReceives = 4
+	}
+	if c.Around == nil {
+		c.Around = func(h Handle) Handle { return h }
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
@@ -108,14 +121,18 @@ func (c *Consumer) Batch(ctx context.Context, batch events.SQSEvent) (events.SQS
 	bySubject := map[string][]int{}
 	var subjects []string
 	deliveries := make([]Delivery, len(batch.Records))
+	contexts := make([]context.Context, len(batch.Records))
 	open := 0
 	for i, record := range batch.Records {
 		d, err := delivery(record, received)
+		deliveries[i] = d
 		if err != nil {
-			failures[i] = err
+			failures[i] = c.handle(work, d, func(ctx context.Context, _ Delivery) error {
+				contexts[i] = ctx
+				return err
+			})
 			continue
 		}
-		deliveries[i] = d
 		if _, ok := bySubject[d.Event.Subject]; !ok {
 			subjects = append(subjects, d.Event.Subject)
 		}
@@ -124,7 +141,7 @@ func (c *Consumer) Batch(ctx context.Context, batch events.SQSEvent) (events.SQS
 		open++
 	}
 
-	p := newProgress(failures, open)
+	p := newProgress(failures, contexts, open)
 	slots := make(chan struct{}, c.Parallelism)
 	go func() {
 		for _, subject := range subjects {
@@ -139,7 +156,10 @@ func (c *Consumer) Batch(ctx context.Context, batch events.SQSEvent) (events.SQS
 					if !p.start(work, i) {
 						return
 					}
-					p.end(i, c.handle(work, deliveries[i]))
+					p.end(i, c.handle(work, deliveries[i], func(ctx context.Context, d Delivery) error {
+						p.begun(i, ctx)
+						return c.Handle(ctx, d)
+					}))
 				}
 			}()
 		}
@@ -148,7 +168,13 @@ func (c *Consumer) Batch(ctx context.Context, batch events.SQSEvent) (events.SQS
 	case <-p.done:
 	case <-work.Done():
 	}
-	return c.answer(ctx, batch.Records, deliveries, p.close()), nil
+	failures, contexts = p.close()
+	for i := range contexts {
+		if contexts[i] == nil {
+			contexts[i] = ctx
+		}
+	}
+	return c.answer(ctx, batch.Records, deliveries, failures, contexts), nil
 }
 
 var _ lambda.Handler = (*Consumer)(nil)
@@ -190,21 +216,32 @@ func (c *Consumer) direct(ctx context.Context, payload []byte) error {
 		work, cancel = context.WithDeadline(ctx, deadline.Add(-c.Margin))
 	}
 	defer cancel()
-	var err error
-	if d.Envelope, err = ParseEnvelope(payload); err == nil {
-		err = ErrNotStarted
-		if work.Err() == nil {
-			handled := make(chan error, 1)
-			go func() { handled <- c.handle(work, d) }()
-			select {
-			case err = <-handled:
-			case <-work.Done():
-				select {
-				case err = <-handled: // it may have ended at the same time
-				default:
-					err = ErrUnfinished
+	var refusal error
+	d.Envelope, refusal = ParseEnvelope(payload)
+	err := ErrNotStarted
+	if work.Err() == nil {
+		begun, handled := make(chan context.Context, 1), make(chan error, 1)
+		go func() {
+			handled <- c.handle(work, d, func(ctx context.Context, d Delivery) error {
+				begun <- ctx
+				if refusal != nil {
+					return refusal
 				}
+				return c.Handle(ctx, d)
+			})
+		}()
+		select {
+		case err = <-handled:
+		case <-work.Done():
+			select {
+			case err = <-handled: // it may have ended at the same time
+			default:
+				err = ErrUnfinished
 			}
+		}
+		select {
+		case ctx = <-begun:
+		default: // it did not get that far
 		}
 	}
 	if err != nil {
@@ -217,13 +254,16 @@ func (c *Consumer) direct(ctx context.Context, payload []byte) error {
 	return err
 }
 
-// naming is what a log line says of an event, or where there is none, of the message that should have been one. The line
-// belongs to the trace of the message, and the context to that of the invocation.
+// naming is what a log line says of an event, as far as it is known, or of the message that should have been one. The line
+// belongs to the trace of the message, which its context need not know.
 func naming(ev arvo.Event, header string) (attrs []any) {
-	if ev.ID != "" {
-		attrs = append(attrs, "event_type", ev.Type, "event_id", ev.ID, "subject", ev.Subject)
-	} else if header != "" {
-		attrs = append(attrs, "trace_header", header)
+	for _, known := range []struct{ name, value string }{{"event_type", ev.Type}, {"event_id", ev.ID}, {"subject", ev.Subject}} {
+		if known.value != "" {
+			attrs = append(attrs, known.name, clip(known.value))
+		}
+	}
+	if ev.ID == "" && header != "" {
+		attrs = append(attrs, "trace_header", clip(header))
 	}
 	if trace := cmp.Or(TraceID(ev.Traceparent), TraceID(Traceparent(header))); trace != "" {
 		attrs = append(attrs, "xray_trace_id", trace)
@@ -235,14 +275,15 @@ func naming(ev arvo.Event, header string) (attrs []any) {
 // queue is told stays true.
 type progress struct {
 	mu       sync.Mutex
-	failures []error // one for each message; nil: it is handled
-	open     int     // messages whose handlers have not returned
+	failures []error           // one for each message; nil: it is handled
+	contexts []context.Context // one for each message that was begun, in which to log what became of it
+	open     int               // messages whose handlers have not returned
 	closed   bool
 	done     chan struct{} // closed when none is open
 }
 
-func newProgress(failures []error, open int) *progress {
-	p := &progress{failures: failures, open: open, done: make(chan struct{})}
+func newProgress(failures []error, contexts []context.Context, open int) *progress {
+	p := &progress{failures: failures, contexts: contexts, open: open, done: make(chan struct{})}
 	if open == 0 {
 		close(p.done)
 	}
@@ -260,6 +301,15 @@ func (p *progress) start(ctx context.Context, i int) bool {
 	return true
 }
 
+// begun notes the context of message i.
+func (p *progress) begun(i int, ctx context.Context) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.contexts[i] = ctx
+	}
+}
+
 func (p *progress) end(i int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -272,25 +322,25 @@ func (p *progress) end(i int, err error) {
 	}
 }
 
-func (p *progress) close() []error {
+func (p *progress) close() ([]error, []context.Context) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
-	return p.failures
+	return p.failures, p.contexts
 }
 
-// handle calls the handler; a panic is a failure of this message alone.
-func (c *Consumer) handle(ctx context.Context, d Delivery) (err error) {
+// handle calls h with what is around it; a panic is a failure of this message alone.
+func (c *Consumer) handle(ctx context.Context, d Delivery, h Handle) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = panicked("the handler of "+d.Event.Type, p)
 		}
 	}()
-	return c.Handle(ctx, d)
+	return c.Around(h)(ctx, d)
 }
 
 // answer reports the failed messages, after it has told the queue when to hand them out again.
-func (c *Consumer) answer(ctx context.Context, records []events.SQSMessage, deliveries []Delivery, failures []error) events.SQSEventResponse {
+func (c *Consumer) answer(ctx context.Context, records []events.SQSMessage, deliveries []Delivery, failures []error, contexts []context.Context) events.SQSEventResponse {
 	response := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
 	var changes []types.ChangeMessageVisibilityBatchRequestEntry
 	for i, err := range failures {
@@ -303,21 +353,22 @@ func (c *Consumer) answer(ctx context.Context, records []events.SQSMessage, deli
 		if stack := stackOf(err); stack != "" {
 			attrs = append(attrs, "stack", stack)
 		}
+		about := contexts[i] // the message
 		retry := c.retryAfter(err, receives)
 		if blameless(err) && receives+1 >= c.MaxReceives {
 			copied, sendErr := c.sendCopy(ctx, records[i], retry)
 			if sendErr == nil {
-				c.Log.WarnContext(ctx, "message was not to blame too often: a copy, which counts its receives anew, takes its place", append(attrs, "retry_seconds", retry, "copy_message_id", copied)...)
+				c.Log.WarnContext(about, "message was not to blame too often: a copy, which counts its receives anew, takes its place", append(attrs, "retry_seconds", retry, "copy_message_id", copied)...)
 				continue
 			}
 			attrs = append(attrs, "copy_error", sendErr)
 		}
 		response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: records[i].MessageId})
 		if errors.Is(err, ErrUnfinished) {
-			c.Log.WarnContext(ctx, "message not finished in time: it comes back after the queue's visibility timeout", attrs...)
+			c.Log.WarnContext(about, "message not finished in time: it comes back after the queue's visibility timeout", attrs...)
 			continue
 		}
-		c.Log.WarnContext(ctx, "message failed: the queue will deliver it again", append(attrs, "retry_seconds", retry)...)
+		c.Log.WarnContext(about, "message failed: the queue will deliver it again", append(attrs, "retry_seconds", retry)...)
 		changes = append(changes, types.ChangeMessageVisibilityBatchRequestEntry{
 			Id:                aws.String(strconv.Itoa(i)),
 			ReceiptHandle:     aws.String(records[i].ReceiptHandle),
@@ -414,11 +465,9 @@ func (c *Consumer) queueURL(ctx context.Context, arn string) (string, error) {
 // traceHeader is the system attribute in which SQS carries X-Ray's trace header.
 const traceHeader = string(types.MessageSystemAttributeNameAWSTraceHeader)
 
+// delivery reads a message. With an error, the delivery holds what could be read.
 func delivery(record events.SQSMessage, received time.Time) (Delivery, error) {
 	envelope, err := ParseEnvelope([]byte(record.Body))
-	if err != nil {
-		return Delivery{}, err
-	}
 	d := Delivery{
 		Envelope:    envelope,
 		MessageID:   record.MessageId,
@@ -426,10 +475,17 @@ func delivery(record events.SQSMessage, received time.Time) (Delivery, error) {
 		ReceivedAt:  received,
 		Receives:    receiveCount(record),
 	}
-	if ms, err := strconv.ParseInt(record.Attributes["SentTimestamp"], 10, 64); err == nil {
-		d.SentAt = time.UnixMilli(ms)
+	d.SentAt, d.FirstReceivedAt = timeOf(record, "SentTimestamp"), timeOf(record, "ApproximateFirstReceiveTimestamp")
+	return d, err
+}
+
+// timeOf is a time among the attributes of a message; zero without it.
+func timeOf(record events.SQSMessage, attribute string) time.Time {
+	ms, err := strconv.ParseInt(record.Attributes[attribute], 10, 64)
+	if err != nil {
+		return time.Time{}
 	}
-	return d, nil
+	return time.UnixMilli(ms)
 }
 
 func receiveCount(record events.SQSMessage) int {

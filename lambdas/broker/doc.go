@@ -50,7 +50,8 @@
 // visibility timeout, for their work may still be running; the others ([ErrNotStarted]) will not start any more, not even
 // when the instance thaws and a slow handler before them ends.
 //
-// Each failure is logged once, here, without the message's body; that of a panic with its stack.
+// Each failure is logged once, here, without the message's body; that of a panic with its stack. The line is written in the
+// message's own context if it was begun ([ConsumerConfig].Around), so that whoever knows of traces can say to which it belongs.
 //
 // # Without a queue
 //
@@ -87,5 +88,6 @@
 //
 // # Observer
 //
-// The package knows no telemetry. An [Observer] is told each entry's outcome and can make of it what it likes.
+// The package knows no telemetry. An [Observer] is told of each event before it is sent, and of its outcome; what is around a
+// [Consumer] sees each message. They can make of it what they like.
 package broker

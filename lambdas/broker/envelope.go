@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"example.com/arvo/lambdas/arvo"
 )
@@ -19,9 +20,15 @@ type Envelope struct {
 	Event arvo.Event
 }
 
+// maxName bounds, in bytes, what is told of a message that is refused.
+const maxName = 1000
+
 // ParseEnvelope reads the body of a message that a rule delivered. An error says whether the envelope or the event
 // in it is at fault; the event's own faults are an [*arvo.ValidationError]. An envelope that names another source or
 // another type than its event does is refused: what an account allows a publisher to say, it allows by the envelope.
+//
+// With an error the Envelope is for whoever tells of it, and for nobody to act on: it has the id and the time if these could
+// be read, and of the event the id, source, type, subject and trace, each if it is a string of at most 1,000 bytes.
 func ParseEnvelope(body []byte) (Envelope, error) {
 	var raw struct {
 		ID         string          `json:"id"`
@@ -33,18 +40,49 @@ func ParseEnvelope(body []byte) (Envelope, error) {
 	if err := json.Unmarshal(body, &raw); err != nil {
 		return Envelope{}, fmt.Errorf("broker: the message is no EventBridge envelope: %w", err)
 	}
+	refused := Envelope{ID: clip(raw.ID), Time: raw.Time}
 	if raw.Detail == nil {
-		return Envelope{}, errors.New("broker: the message is no EventBridge envelope: it has no detail")
+		return refused, errors.New("broker: the message is no EventBridge envelope: it has no detail")
 	}
+	refused.Event = glimpse(raw.Detail)
 	ev, err := arvo.Parse(raw.Detail)
 	if err != nil {
-		return Envelope{}, fmt.Errorf("broker: the detail of envelope %s is no Arvo event: %w", raw.ID, err)
+		return refused, fmt.Errorf("broker: the detail of envelope %s is no Arvo event: %w", refused.ID, err)
 	}
 	if raw.Source != ev.Source {
-		return Envelope{}, fmt.Errorf("broker: the source of envelope %s is %.100q, and that of the event in it %.100q", raw.ID, raw.Source, ev.Source)
+		return refused, fmt.Errorf("broker: the source of envelope %s is %.100q, and that of the event in it %.100q", refused.ID, raw.Source, ev.Source)
 	}
 	if raw.DetailType != ev.Type {
-		return Envelope{}, fmt.Errorf("broker: the detail-type of envelope %s is %.100q, and the type of the event in it %.100q", raw.ID, raw.DetailType, ev.Type)
+		return refused, fmt.Errorf("broker: the detail-type of envelope %s is %.100q, and the type of the event in it %.100q", refused.ID, raw.DetailType, ev.Type)
 	}
 	return Envelope{ID: raw.ID, Time: raw.Time, Event: ev}, nil
+}
+
+// glimpse is what can be told of something that should have been an event.
+func glimpse(detail []byte) (ev arvo.Event) {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(detail, &members) != nil {
+		return ev // it is no object
+	}
+	for name, into := range map[string]*string{
+		"id": &ev.ID, "source": &ev.Source, "type": &ev.Type, "subject": &ev.Subject, "traceparent": &ev.Traceparent, "tracestate": &ev.Tracestate, "time": &ev.Time,
+	} {
+		var value string
+		if raw := members[name]; len(raw) <= maxName && json.Unmarshal(raw, &value) == nil {
+			*into = value
+		}
+	}
+	return ev
+}
+
+// clip is s with at most maxName bytes, cut between characters.
+func clip(s string) string {
+	if len(s) <= maxName {
+		return s
+	}
+	n := maxName
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
 }

@@ -126,8 +126,8 @@ func (t *Tree) Check(queues ...string) []Problem {
 //     request, and by a bus, or a receiver, that does not name the span which our publishers derive from the event's id.
 //   - not reported: a queue gave a message out, and the receiver reported nothing, because its process was killed or its
 //     documents were lost; a later delivery counts it. Of an event that no delivery reports, Check tells.
-//   - unfinished report: a span is in progress still, and its process ended before it could say more: a part of an
-//     invocation that is over, which sent an event; a delivery that was followed by another; the creation of an event that was received.
+//   - unfinished report: a span is in progress still, and its process ended before it could say more: a part of an invocation
+//     that is over; a delivery that was followed by another; the creation of an event that was received.
 func (t *Tree) Notes() []Problem {
 	var notes []Problem
 	note := func(kind Kind, s *Span, format string, args ...any) {
@@ -233,8 +233,8 @@ func (s *Span) unfinished() bool {
 			}
 		}
 		return false
-	case s.Subsegment: // it sent an event, and the invocation that it is part of is over
-		return s.segment != nil && s.segment.Complete() && slices.ContainsFunc(s.Children, (*Span).IsCreation)
+	case s.IsSubsegment(): // by itself; the invocation that it is part of is over
+		return s.segment != nil && s.segment.Complete()
 	case s.Parent != nil && s.Origin == segment.OriginFunction: // what it was about was delivered again
 		for _, other := range s.Parent.Children {
 			if other.Start > s.Start && !other.Subsegment && other.Node() == s.Node() {

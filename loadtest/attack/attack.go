@@ -150,8 +150,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	s := &sender{Config: c, transport: transport, abort: abort}
 	p := &pacer{ctx: ctx, began: began, schedule: c.Schedule, live: c.Live, limit: int64(c.MaxWorkers)}
 	client := &http.Client{
-		Transport:     s,
-		Timeout:       c.Timeout,
+		Transport:     s, // which knows of the time-out
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	attacker := vegeta.NewAttacker(vegeta.Client(client), vegeta.Workers(uint64(min(c.Workers, c.MaxWorkers))), vegeta.MaxWorkers(uint64(c.MaxWorkers)), vegeta.MaxBody(MaxAnswer))
@@ -267,16 +266,15 @@ func (s *sender) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	s.Live.Sent.Add(1)
 	s.Live.Slip.Store(int64(time.Since(s.Ledger.Began().Time().Add(s.Schedule.At(seq)))))
-	ctx, cancel := context.WithCancel(r.Context())
-	defer context.AfterFunc(s.abort, cancel)()
-	r = r.Clone(ctx)
+	ctx, cancel := context.WithTimeout(s.abort, s.Timeout)
+	defer cancel()
+	r = r.WithContext(ctx) // a copy but for the headers, which vegeta made for this request alone
 	r.Header.Del(seqHeader)
 	key := s.Ledger.Key(seq)
 	r.Header.Set("Idempotency-Key", key)
 	if s.Request.Body != nil {
 		body, err := s.Request.Body(key)
 		if err != nil {
-			cancel()
 			return nil, fmt.Errorf("%s: %w", badRequest, err)
 		}
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
@@ -284,11 +282,9 @@ func (s *sender) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	answer, err := s.transport.RoundTrip(r)
 	if err != nil {
-		cancel()
 		return nil, err
 	}
 	// The body is read here, while ctx can still cut it off. When it breaks off, the status was told all the same.
-	defer cancel()
 	whole := answer.Body
 	defer func() { _ = whole.Close() }() // it was read: there is nothing to lose
 	body, err := io.ReadAll(io.LimitReader(whole, MaxAnswer))

@@ -132,8 +132,12 @@ func (m *measurement) cell(c results.Cell, end error) results.Cell {
 	} else {
 		c.Diagnosis = string(stats.Undecided)
 	}
-	if m.spec.outage > 0 {
-		if d, ok := m.recovery(line); ok {
+	if from, to, ok := m.outage(line); ok && m.spec.outage > 0 {
+		c.Params.OutageS, c.PredictedRecoveryS = to.Sub(from).Seconds(), nil
+		if d, ok := stats.Recovery(to.Sub(from), m.plan[0].From/m.predicted.rate); ok {
+			c.PredictedRecoveryS = finite(d.Seconds())
+		}
+		if d, ok := m.recovery(line, from, to); ok {
 			c.RecoveryS = finite(d.Seconds())
 		}
 	}
@@ -264,8 +268,10 @@ func (m *measurement) held() time.Duration {
 	return seconds((m.calibrated.outside.Seconds() + turns*service.Seconds()) / c.Batch)
 }
 
-// recovery returns how long after the outage no more subjects were behind than at any time before it.
-func (m *measurement) recovery(line ledger.Timeline) (time.Duration, bool) {
+// outage returns from when to when the mapping took nothing, as it was: the longest time without an end that overlaps the
+// stage. What was under way when it began ended a little later, and the first that it took afterwards took as long: both ends are
+// moved back by an invocation.
+func (m *measurement) outage(line ledger.Timeline) (from, to ledger.Instant, ok bool) {
 	at := time.Duration(0)
 	for _, s := range m.plan {
 		if s.Name == stageOutage {
@@ -273,17 +279,26 @@ func (m *measurement) recovery(line ledger.Timeline) (time.Duration, bool) {
 		}
 		at += s.Duration
 	}
-	if m.resumed.IsZero() {
-		return 0, false
+	began := m.ledger.Began()
+	for i := 1; i < len(line.Ended); i++ {
+		a, b := line.Ended[i-1], line.Ended[i]
+		if a < began.Add(at+m.spec.outage) && b > began.Add(at) && b.Sub(a) > to.Sub(from) {
+			from, to, ok = a, b, true
+		}
 	}
-	began, usual := m.ledger.Began(), 0
-	for t := began; t < began.Add(at); t = t.Add(10 * time.Millisecond) {
+	took := m.predicted.capacity.Invocation()
+	return from.Add(-took), to.Add(-took), ok
+}
+
+// recovery returns how long after the outage no more subjects were behind than at any time before it.
+func (m *measurement) recovery(line ledger.Timeline, from, to ledger.Instant) (time.Duration, bool) {
+	usual := 0
+	for t := m.ledger.Began(); t < from; t = t.Add(10 * time.Millisecond) {
 		usual = max(usual, line.Backlog(t))
 	}
-	resumed := began.Add(m.resumed.Sub(m.began))
-	for t := resumed; t < began.Add(m.load.Duration()); t = t.Add(10 * time.Millisecond) {
+	for t := to; t < m.ledger.Began().Add(m.load.Duration()); t = t.Add(10 * time.Millisecond) {
 		if line.Backlog(t) <= usual {
-			return t.Sub(resumed), true
+			return t.Sub(to), true
 		}
 	}
 	return 0, false

@@ -40,7 +40,7 @@ type question struct {
 	Entry
 	method  func(Config) string
 	cells   func(Config) [][]spec // in groups of the same settings
-	control func(Config) spec     // one more cell in the end; nil for none
+	control func(Config) spec     // one more cell in the end, unless the run is to be quick; nil for none
 	fixed   bool                  // cells of a group keep their order
 	find    func(Config, []results.Cell) (string, []results.Fit)
 	search  func(*runner, context.Context, *results.Experiment) error // instead of cells and find
@@ -135,7 +135,7 @@ func init() {
 func kneeCells(c Config) [][]spec {
 	concurrencies, loads := []int{2, 4, 8, 16, 32}, []float64{0.5, 0.8, 0.95, 1.05, 1.2, 1.5}
 	if c.Quick {
-		concurrencies, loads = []int{2, 8}, []float64{0.6, 0.9, 1.4}
+		concurrencies, loads = []int{2, 8}, []float64{0.6, 0.9, 1.3}
 	}
 	var groups [][]spec
 	for _, concurrency := range concurrencies {
@@ -210,7 +210,7 @@ const limitsSlots = 7.5
 func limitsCells(c Config) [][]spec {
 	slots := limitsSlots
 	if c.Quick {
-		slots = 5 // with 2 at a time the backlog is then drained in six seconds
+		slots = 4.5 // with 2 at a time the backlog is then drained in five seconds
 	}
 	rate := math.Round(slots / c.Work.Seconds())
 	load := c.at(rate, c.Work)
@@ -469,19 +469,18 @@ func findRecovery(_ Config, cells []results.Cell) (string, []results.Fit) {
 	var said []string
 	slices.SortStableFunc(cells, func(a, b results.Cell) int { return int(1000*a.Params.Offered) - int(1000*b.Params.Offered) })
 	for _, cell := range cells {
-		text := fmt.Sprintf("at %v of the capacity ", cell.Params.Offered)
-		switch {
-		case cell.RecoveryS == nil:
-			text += "it had not recovered when the load ended"
-		default:
-			text += fmt.Sprintf("recovery took %s s", number(*cell.RecoveryS))
+		text := fmt.Sprintf("at %v of the capacity, an outage of %s s was followed by ", cell.Params.Offered, number(cell.Params.OutageS))
+		if cell.RecoveryS == nil {
+			text += "no recovery until the load ended"
+		} else {
+			text += fmt.Sprintf("%s s of recovery", number(*cell.RecoveryS))
 		}
 		if cell.PredictedRecoveryS != nil {
 			text += fmt.Sprintf(" (predicted %s)", number(*cell.PredictedRecoveryS))
 		}
 		said = append(said, text)
 	}
-	return fmt.Sprintf("After an outage of %s s, %s: the time is outage·ρ/(1-ρ), so headroom is what recovers.", number(cells[0].Params.OutageS), list(said)), nil
+	return fmt.Sprintf("Headroom is what recovers: %s.", list(said)), nil
 }
 
 // run

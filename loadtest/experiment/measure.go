@@ -190,8 +190,6 @@ type measurement struct {
 	drained bool      // all subjects have ended, or nothing is on its way any more
 	left    int       // messages that were still in the queues at the deadline
 
-	resumed time.Time // when the mapping was enabled again, after an outage
-
 	mu           sync.Mutex
 	contaminated []string
 }
@@ -361,7 +359,6 @@ func (m *measurement) interruptMapping(ctx context.Context) error {
 	if err := m.apply(ctx, Settings{Enabled: &on}); err != nil {
 		return err
 	}
-	m.resumed = time.Now()
 	var err error
 	m.incarnation, err = m.runner.incarnation(ctx) // it was we who changed it
 	return err
@@ -384,9 +381,13 @@ func (m *measurement) drain(ctx context.Context, w *watch) error {
 		}
 		now, open := m.seen.count(), len(m.ledger.Open(0, 1)) > 0
 		// Where subjects are done again, the queues have to be empty too; elsewhere all is known when all have ended.
-		if !open && (!m.spec.repeats || !m.waiting(ctx)) {
+		if !open && !m.spec.repeats {
 			m.drained = true
 			return nil
+		}
+		if !open && !m.waiting(ctx) { // a message that was deleted by one invocation may still be in the hands of another
+			m.drained = true
+			return sleep(ctx, m.predicted.capacity.Invocation()+time.Second)
 		}
 		// Lambda's own queue does not tell what waits in it, for minutes between two tries.
 		if now != ended || m.spec.queue() == RouteHidden || m.waiting(ctx) {

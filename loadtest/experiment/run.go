@@ -195,7 +195,7 @@ func newPlan(c Config, setup results.Setup) (Plan, [][]spec) {
 				}
 			}
 		}
-		if q.control != nil {
+		if q.control != nil && !c.Quick {
 			s := q.control(c)
 			s.experiment, s.repeat, s.role = q.ID, 1, roleControl
 			ordered = append(ordered, s)

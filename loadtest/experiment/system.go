@@ -31,7 +31,8 @@ type System interface {
 	// Via says on which way: by the API and the queue, or straight to the function.
 	Request(via string, work time.Duration) (Request, error)
 
-	// Observe asks the tables for subjects and tells what they have. Records of which nothing is known are left out.
+	// Observe asks the tables for subjects and tells what they have, from any goroutine, and returns when all is told. Records
+	// of which nothing is known are left out.
 	Observe(ctx context.Context, l *ledger.Ledger, records []ledger.Record, tell func(seq uint64, o ledger.Observation) error) error
 
 	// DeadLetters tells the subjects of messages in the dead-letter queues since began, and leaves them there.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.com/arvo/loadtest/attack"
@@ -110,7 +111,7 @@ func (w *watch) look(ctx context.Context) error {
 		if len(open) == 0 {
 			return nil
 		}
-		ended := 0
+		var ended atomic.Int64 // a system may tell from many goroutines
 		known := make(map[uint64]ledger.Record, len(open))
 		for _, r := range open {
 			known[r.Seq] = r
@@ -118,7 +119,7 @@ func (w *watch) look(ctx context.Context) error {
 		call, cancel := context.WithTimeout(ctx, w.limits.call)
 		err := w.sys.Observe(call, w.ledger, open, func(seq uint64, o ledger.Observation) error {
 			if r, ok := known[seq]; ok && o.Status != ledger.Pending {
-				ended++
+				ended.Add(1)
 				w.seen.late(o.Stored.Sub(r.Intended.Time()))
 			}
 			return w.seen.tell(seq, o)
@@ -127,7 +128,7 @@ func (w *watch) look(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !all && ended < len(open)/2 {
+		if !all && int(ended.Load()) < len(open)/2 {
 			return nil
 		}
 		after = open[len(open)-1].Seq + 1

@@ -132,7 +132,7 @@ type Cell struct {
 	PredictedNote     string   `json:"predicted_note,omitempty"` // what else was predicted, in words
 
 	RecoveryS          *float64 `json:"recovery_s,omitempty"`           // after an outage, until no more were behind than before
-	PredictedRecoveryS *float64 `json:"predicted_recovery_s,omitempty"` // outage·ρ/(1-ρ), said before it was measured
+	PredictedRecoveryS *float64 `json:"predicted_recovery_s,omitempty"` // outage·ρ/(1-ρ), of the outage as it was
 
 	OfferedRate   float64  `json:"offered_rate"` // of the stage that is measured
 	AcceptedRate  float64  `json:"accepted_rate"`

@@ -271,7 +271,25 @@ type Traced struct {
 	E2Ems   float64 `json:"e2e_ms"`
 	Link    string  `json:"link,omitempty"` // of a page that shows the trace
 	Waits   *Waits  `json:"waits_ms"`
+	Hops    []Hop   `json:"hops,omitempty"` // its trace in short; absent when it was not traced
 }
+
+// Hop is a part of a trace: what an event crossed, or a service that handled it.
+type Hop struct {
+	Name    string   `json:"name"`
+	Kind    string   `json:"kind"` // "work", "queue" or "bus"
+	Depth   int      `json:"depth"`
+	StartMs float64  `json:"start_ms"` // since the trace began
+	TookMs  *float64 `json:"took_ms"`  // null when it has not ended
+	Failed  bool     `json:"failed,omitempty"`
+}
+
+// Kinds of hops.
+const (
+	HopWork  = "work"
+	HopQueue = "queue"
+	HopBus   = "bus"
+)
 
 // Examples are subjects, or keys where the API told no subject.
 type Examples struct {

@@ -90,11 +90,19 @@ func (s *Stack) undoEarlier(ctx context.Context) error {
 	return nil
 }
 
-// write keeps originals for the next run, before they are changed. It is there as a whole or not at all.
+// write keeps originals for the next run, before they are changed.
 func (s *Stack) write(o *originals) error {
 	if s.journal.path == "" {
 		return nil
 	}
+	if err := s.replace(o); err != nil {
+		return fmt.Errorf("writing down what is changed: %w", err)
+	}
+	return nil
+}
+
+// replace puts a new file in the place of the old one: it is there as a whole or not at all.
+func (s *Stack) replace(o *originals) error {
 	text, err := json.MarshalIndent(entry{
 		Stack: s.config.Stack, ID: s.id, Created: s.created, Endpoint: s.config.Endpoint, Written: time.Now().UTC(), PID: os.Getpid(), originals: *o,
 	}, "", "\t")
@@ -108,13 +116,10 @@ func (s *Stack) write(o *originals) error {
 	}
 	_, err = f.Write(text)
 	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(temporary, s.journal.path)
-	}
 	if err != nil {
-		return fmt.Errorf("writing down what is changed: %w", err)
+		return err
 	}
-	return nil
+	return os.Rename(temporary, s.journal.path)
 }
 
 func (s *Stack) erase() error {

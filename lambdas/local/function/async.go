@@ -7,7 +7,8 @@ import (
 )
 
 // Asynchronous invocation, as documented under "Error handling for asynchronous invocation": a function error is tried
-// twice more, after one and two minutes; a throttle is tried again from 1 s, doubling to 5 minutes, for six hours.
+// twice more, after one and two minutes; a throttle is tried again from 1 s, doubling to 5 minutes, for six hours, where
+// half of each wait is random: how AWS spreads them is not published.
 // There are no destinations and no dead-letter queue: an event that fails for good is counted, logged and gone.
 const (
 	asyncLimit    = 10000    // events waiting; each costs a goroutine
@@ -79,7 +80,7 @@ func (s *Service) runAsync(f *function, req Request) (dropped string) {
 			wait = asyncRetries[failures]
 			failures++
 		case Throttled(err):
-			wait = backoff
+			wait = backoff/2 + time.Duration(s.options.Random()%uint64(backoff/2+1)) // else those throttled together come back together
 			backoff = min(2*backoff, asyncMaxDelay)
 		default:
 			return err.Error()

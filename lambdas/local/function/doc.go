@@ -56,6 +56,7 @@
 //   - A response that was posted stands, even if the process then crashes or never asks for the next event.
 //   - Asynchronous events are kept in memory, 10,000 of them and 64 MB at most, above which callers are refused with
 //     TooManyRequestsException. Dropped ones are counted and go to the program's log: there are no destinations. Retries
-//     of throttled ones wait 1 s, 2 s, 4 s and so on up to 5 minutes, without jitter: AWS publishes the first and the last.
+//     of throttled ones wait 1 s, 2 s, 4 s and so on up to 5 minutes, half of it random: AWS publishes the first and the
+//     last. So with too little concurrency for a burst, some wait for minutes although there is room again, as there.
 //   - Signatures are not asked for. Any process of this machine can reach the Runtime API of an environment.
 package function

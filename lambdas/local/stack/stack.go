@@ -14,7 +14,9 @@
 //
 // [Start] returns when the whole system takes requests, or an error and nothing left running. [Stack.Close] refuses new
 // requests, lets what was accepted run to its end as long as its context allows, and then stops every process, listener
-// and goroutine; messages that have failed and only wait for another try are named in the log and not waited for. Every address is on loopback, whatever the configuration says.
+// and goroutine. Messages and asynchronous events that wait for another try, because they have failed or found no
+// concurrency, are waited for while others are handled and five seconds more; then the log says how many they were. Every
+// address is on loopback, whatever the configuration says.
 // A function that does not start is named in the log, once, with what it said last: nobody else would tell, for its
 // messages only come back to their queue.
 //
@@ -246,7 +248,7 @@ func (s *Stack) drain(ctx context.Context) error {
 		case waiting == 0:
 			quiet++
 		case time.Since(worked) > patience:
-			s.log.Warn("events that had failed were waiting for another try", "events", waiting)
+			s.log.Warn("events that had failed, or found no concurrency, were waiting for another try", "events", waiting)
 			return nil
 		}
 		select {

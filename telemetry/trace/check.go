@@ -272,12 +272,21 @@ func stageDecides(t *tracetree.Tree) answer {
 const reserved = "aws.xray.reserved."
 
 // traceHeader: Lambda links the invocation of a batch to the traces that the messages carry in AWSTraceHeader. So a link of
-// its making shows that EventBridge has passed the entry's TraceHeader on.
+// its making shows that EventBridge has passed the entry's TraceHeader on. Of an event of a foreign producer nobody knows whether the
+// entry had one.
 func traceHeader(t, linked *tracetree.Tree) answer {
 	a := answer{Question: "messages that a rule puts in a queue carry AWSTraceHeader", Answer: cannotTell}
+	ours := make(map[segment.TraceID]bool) // invocations that took events which this system has sent
+	for _, h := range t.Hops() {
+		for _, c := range h.Consumers {
+			for _, l := range c.Links {
+				ours[l.TraceID] = ours[l.TraceID] || h.Creation != nil
+			}
+		}
+	}
 	invocations := 0
 	for _, s := range linked.Spans {
-		if !s.Subsegment && s.Origin == segment.OriginFunction {
+		if !s.Subsegment && s.Origin == segment.OriginFunction && ours[s.TraceID] {
 			invocations++
 		}
 		for _, l := range s.Links {
@@ -289,10 +298,10 @@ func traceHeader(t, linked *tracetree.Tree) answer {
 		}
 	}
 	switch {
-	case len(t.Linked) == 0:
-		a.Evidence = "no segment says which invocation it came from: invocations are not traced (QueueFunctionTracing) or were not sampled"
+	case len(ours) == 0:
+		a.Evidence = "no segment says which invocation it came from: invocations are not traced (QueueFunctionTracing) or were not sampled, which is luck: try other subjects"
 	case invocations == 0:
-		a.Evidence = "the traces of the invocations are not there"
+		a.Evidence = "the traces of the invocations are not there, or they took events of others: try other subjects"
 	default:
 		a.Answer, a.Evidence = no, fmt.Sprintf("Lambda has linked none of %s to this trace", count(invocations, "invocation", "invocations"))
 	}
@@ -311,7 +320,7 @@ func linksStay(t *tracetree.Tree) answer {
 		}
 	}
 	if n == 0 {
-		a.Evidence = "no document has one: X-Ray dropped them, or no invocation was sampled"
+		a.Evidence = "no document has one: X-Ray dropped them, or no invocation was sampled; if no subject has any, it dropped them"
 		return a
 	}
 	a.Answer, a.Evidence = yes, fmt.Sprintf("BatchGetTraces returns %s; whether the console draws them, only a look there tells", count(n, "link", "links"))

@@ -225,8 +225,10 @@ func (r *row) words() (name, detail, note string) {
 func (d *drawing) row(b *strings.Builder, r *row, l layout) {
 	start, took, mark, p := duration(r.start.Sub(d.times.Start)), "...", "  ", plain
 	switch {
-	case r.silent:
+	case r.silent && r.start == 0:
 		start, took = "?", "?"
+	case r.silent:
+		took = "?"
 	case r.before:
 		start, took = "≤ "+start, "?"
 	case r.end != 0:
@@ -250,7 +252,8 @@ func (d *drawing) row(b *strings.Builder, r *row, l layout) {
 	// What does not fit is cut from the detail first; notes go beneath before anything is cut of a name.
 	beneath := ""
 	if note != "" {
-		if columnsOf(name)+1+columnsOf(note)+2 > room {
+		// A stump of the detail is worth less than the line beneath.
+		if columnsOf(name)+1+min(columnsOf(detail), 12)+1+columnsOf(note)+2 > room {
 			note, beneath = "", note
 		} else {
 			note = "[" + note + "]"
@@ -307,7 +310,7 @@ func (d *drawing) row(b *strings.Builder, r *row, l layout) {
 
 // stroke is the bar of a row: at least one character, however short the row was. One in progress has no end.
 func (d *drawing) stroke(r *row, bar int) string {
-	if r.silent || bar == 0 {
+	if r.silent && r.start == 0 || bar == 0 {
 		return strings.Repeat(" ", bar)
 	}
 	total := float64(max(d.times.Duration, 1))
@@ -318,7 +321,7 @@ func (d *drawing) stroke(r *row, bar int) string {
 	end := r.end
 	char, p := strokes[r.kind].char, strokes[r.kind].paint
 	switch {
-	case r.died: // and not later than that
+	case r.died || r.silent: // and nobody knows for how long
 		end, char, p = r.start, "▒", yellow
 	case end == 0:
 		end, char, p = d.times.End, "▒", yellow

@@ -268,6 +268,8 @@ func killed() (*recorder, string) {
 	r := newRecorder(13)
 	subject := subjectOn("com.payment.charge", r.trace.String())
 	queue := r.hops(r.request(subject, "com.payment.charge", false), "arvo-requests", 13.8, 41, 4043, 2)
+	r.docs[len(r.docs)-1].Metadata[0].Attributes = append(r.docs[len(r.docs)-1].Metadata[0].Attributes,
+		segment.Attribute{Key: "messaging.message.id", Value: segment.String("m-1")}, segment.Attribute{Key: "arvo.message.first_received_at", Value: segment.String("2000-01-01T00:00:00.043Z")})
 	answer := r.publish(4070, 4075)
 	tell(r.message(handler, queue, subject, "com.payment.charge", "ok", 4044, 4076, r.sub("com.payment.charge", segment.NamespaceRemote, 4045, 4069), answer), "m-1", 2)
 	queue = r.hops(answer.ID, "arvo-responses", 4070, 4080, 4090, 1)

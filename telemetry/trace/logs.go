@@ -98,8 +98,8 @@ const (
 	maxInvocations = 100
 )
 
-// invocationPatterns find the lines in which an invocation's request id is, or its trace: that of the request itself, and those that receivers
-// link to. The lines are JSON or text, as the function is set up: the terms match in both.
+// invocationPatterns find the lines in which the id of a message is, an invocation's request id, or its trace: that of the request itself, and
+// those that receivers link to. The lines are JSON or text, as the function is set up: the terms match in both.
 func invocationPatterns(t *tracetree.Tree) []string {
 	var terms []string
 	add := func(id string) {
@@ -111,8 +111,11 @@ func invocationPatterns(t *tracetree.Tree) []string {
 		if s.Inferred || s.AWS == nil || s.Origin != segment.OriginLambda && s.Origin != segment.OriginFunction {
 			continue
 		}
-		if requestID.MatchString(s.AWS.RequestID) {
-			add(s.AWS.RequestID)
+		// A message of an event without a trace is logged before anybody knows its trace.
+		for _, id := range []string{s.AWS.RequestID, s.MessageID()} {
+			if uuidForm.MatchString(id) {
+				add(id)
+			}
 		}
 	}
 	for _, id := range slices.Concat(t.Traces, t.Linked) {
@@ -125,7 +128,7 @@ func invocationPatterns(t *tracetree.Tree) []string {
 	return patterns
 }
 
-var requestID = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // logGroups are the groups that segments name, and for functions that name none, the one that Lambda uses by default.
 func logGroups(t *tracetree.Tree) (named, guessed []string) {
@@ -160,7 +163,12 @@ func (l *logs) read(ctx context.Context, api cloudwatchlogs.FilterLogEventsAPICl
 	pages := cloudwatchlogs.NewFilterLogEventsPaginator(api, &cloudwatchlogs.FilterLogEventsInput{
 		LogGroupName: &group, FilterPattern: &pattern, StartTime: &from, EndTime: &to,
 	}, func(o *cloudwatchlogs.FilterLogEventsPaginatorOptions) { o.StopOnDuplicateToken = true })
-	lines := 0
+	lines, messages := 0, make(map[string]bool)
+	for s := range t.Segments() {
+		if id := s.MessageID(); id != "" {
+			messages[id] = true
+		}
+	}
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -169,7 +177,8 @@ func (l *logs) read(ctx context.Context, api cloudwatchlogs.FilterLogEventsAPICl
 		for _, e := range page.Events {
 			line, ok := parseLine(group, e)
 			switch {
-			case aboutInvocations && !line.trace.IsZero(): // read before, or of another trace
+			case aboutInvocations && slices.Contains(t.Traces, line.trace): // read before
+			case aboutInvocations && !line.trace.IsZero() && !messages[line.message]: // of another trace
 			case aboutInvocations && slices.ContainsFunc(l.lines, func(other logLine) bool { return other.logEntry == line.logEntry }):
 			case !ok:
 				l.others++

@@ -58,6 +58,7 @@ func TestEachLineStandsBeneathItsHop(t *testing.T) {
 			`{"time":"2000-01-01T00:00:04.044Z","type":"platform.start","record":{"requestId":"r-1","tracing":{"value":"Root=` + linked.String() + `;Parent=53995c3f42cd8ad8;Sampled=1"}}}`,
 			`{"time":"2000-01-01T00:00:04.044Z","type":"platform.report","record":{"requestId":"r-1","status":"failure","errorType":"Runtime.ExitError","metrics":{"durationMs":8.22,"maxMemoryUsedMB":16},"tracing":{"value":"Root=` + linked.String() + `;Parent=53995c3f42cd8ad8;Sampled=1"}}}`,
 			`{"msg":"of another trace in the same invocation","requestId":"` + request + `","xray_trace_id":"1-386d4380-0000000000000000000000ff"}`,
+			`{"msg":"of our message, in the trace of its batch","message_id":"m-1","receives":2,"request":"` + request + `","xray_trace_id":"1-386d4380-0000000000000000000000ff"}`,
 			"REPORT RequestId: 6f1d2c3b-0000-4000-8000-0000000000ab\tDuration: 3 ms\tXRAY TraceId: " + linked.String() + "\tSegmentId: 1\tSampled: true",
 		},
 		"/aws/lambda/" + api: {
@@ -87,8 +88,9 @@ func TestEachLineStandsBeneathItsHop(t *testing.T) {
 	}
 	want := map[string][]string{
 		handler + " delivery 2 of 2": {"ERROR REPORT failure Runtime.ExitError 8.22 ms in 16 MB",
+			`{"msg":"of our message, in the trace of its batch","message_id":"m-1","receives":2,"request":"` + request + `","xray_trace_id":"1-386d4380-0000000000000000000000ff"}`,
 			"REPORT RequestId: 6f1d2c3b-0000-4000-8000-0000000000ab\tDuration: 3 ms\tXRAY TraceId: " + linked.String() + "\tSegmentId: 1\tSampled: true",
-			"START", "by event", "by message and count receives=2"},
+			"START", "by event", "by message and count receives=2", "of our message, in the trace of its batch receives=2 request=" + request},
 		handler + " delivery 1 of 2: not reported": {"WARN of the delivery that nobody reported receives=1"},
 		api:    {"ERROR not by slog", "START RequestId: " + request + " Version: $LATEST"},
 		"rest": {"by nothing"},

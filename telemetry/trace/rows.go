@@ -88,7 +88,7 @@ func newPicture(t *tracetree.Tree, problems, notes []tracetree.Problem) *picture
 			r.died = true
 			r.notes = append(r.notes, note.Detail)
 		case note.Kind == tracetree.BeganElsewhere:
-			r.notes = append(r.notes, "began elsewhere, with "+note.Span.ParentID.String())
+			r.notes = append(r.notes, "began elsewhere, in span "+note.Span.ParentID.String())
 		}
 	}
 	// What it had in progress ended with it.
@@ -262,9 +262,11 @@ func (p *picture) deliveries(h tracetree.Hop, from *row, depth int) {
 			messages++
 		}
 		next := drawn{d, messages, math.MaxInt64} // unless something later of the message is known
+		if d.Began != 0 {
+			next.at = d.Began
+		}
 		if d.Span != nil {
-			next.at = d.Span.Start
-			if i > 0 && list[i-1].message == messages && list[i-1].Span == nil {
+			if i > 0 && list[i-1].message == messages && list[i-1].Span == nil && list[i-1].Began == 0 {
 				list[i-1].at = next.at
 			}
 		}
@@ -272,7 +274,7 @@ func (p *picture) deliveries(h tracetree.Hop, from *row, depth int) {
 	}
 	slices.SortStableFunc(list, func(a, b drawn) int { return cmp.Compare(a.at, b.at) })
 	if messages > 1 {
-		from.notes = append(from.notes, fmt.Sprintf("%d messages with the event", messages))
+		from.notes = append(from.notes, fmt.Sprintf("%d messages, times of the last", messages))
 	}
 	for _, d := range list {
 		note := d.String()
@@ -295,7 +297,7 @@ func (p *picture) deliveries(h tracetree.Hop, from *row, depth int) {
 		}
 		p.rows = append(p.rows, &row{
 			span: &tracetree.Span{Document: segment.Document{TraceID: h.Queue.TraceID, Name: name}}, delivery: &d.Delivery,
-			parent: from, sent: true, depth: depth, name: name, notes: []string{note + ": not reported"}, start: from.start, silent: true,
+			parent: from, sent: true, depth: depth, name: name, notes: []string{note + ": not reported"}, start: d.Began, silent: true,
 		})
 	}
 }
@@ -362,8 +364,14 @@ func (p *picture) describe(r *row) {
 		if s.Name == "Initialization" && s.Subsegment && s.Namespace == "" && s.Complete() {
 			r.notes = append(r.notes, "cold start "+duration(s.End.Sub(s.Start)))
 		}
-		if outcome, ok := s.Annotation("outcome"); ok && outcome.String() != "ok" && !r.failed() && !slices.Contains(r.notes, outcome.String()) {
-			r.notes = append(r.notes, outcome.String())
+		if outcome, ok := s.Annotation("outcome"); ok && outcome.String() != "ok" && !r.failed() {
+			text := outcome.String()
+			if text == "error" {
+				text = "answered with an error"
+			}
+			if !slices.Contains(r.notes, text) {
+				r.notes = append(r.notes, text)
+			}
 		}
 	}
 }

@@ -59,7 +59,7 @@ func (p Problem) String() string {
 //     happens when the parent was known to who reported it.
 //   - missing hop: an event that was created and published was not received; a bus was crossed but no queue (lost: both
 //     are reported together); no function took the event from its queue; a function received the event by no queue
-//     although others were reported; a traced call has no segment of the callee.
+//     although others were reported, and does not say that it came from the bus itself; a traced call has no segment of the callee.
 //   - in progress: the span never ended. Only the outermost of spans within each other is told, and none of which is known that its
 //     process died: that is a note.
 //   - cycle: the span is its own ancestor.
@@ -373,6 +373,7 @@ func missingHops(hops []Hop, explained map[*Span]bool) map[*Span][]Problem {
 		case h.Queue != nil:
 		case h.Bus != nil && len(h.Consumers) == 0:
 			miss(h.Bus, true, "the event crossed the bus, and the queue after it was not reported")
+		case h.Bus != nil && h.Direct():
 		case len(h.Consumers) > 0:
 			for _, c := range h.Consumers {
 				if reported[c.TraceID] {

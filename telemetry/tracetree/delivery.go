@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"slices"
+	"time"
 
 	"example.com/arvo/lambdas/jsontext"
 	"example.com/arvo/telemetry/segment"
@@ -11,10 +12,11 @@ import (
 
 // Metadata that receivers write, in any namespace; package telemetry does.
 const (
-	keyReceives     = "arvo.message.receives" // how often the queue had given the message out by then
-	keyMessage      = "messaging.message.id"
-	keyEvent        = "cloudevents.event_id"
-	keyBeginUnknown = "arvo.bus.begin_unknown" // of a bus: nobody knows when the event was published
+	keyReceives      = "arvo.message.receives" // how often the queue had given the message out by then
+	keyMessage       = "messaging.message.id"
+	keyEvent         = "cloudevents.event_id"
+	keyFirstReceived = "arvo.message.first_received_at" // of a queue: RFC 3339
+	keyBeginUnknown  = "arvo.bus.begin_unknown"         // of a bus: nobody knows when the event was published
 )
 
 // maxReceives bounds what a document may claim.
@@ -22,11 +24,17 @@ const maxReceives = 1_000_000
 
 // A Delivery is one time that a queue gave a message out, or several in a row of which nothing is known.
 type Delivery struct {
-	Message     string // its id in the queue; "" if it is not known
-	First, Last int    // which of its deliveries, counted from 1; the same unless Span is nil
-	Of          int    // how often the message was given out, as far as is known
-	Again       bool   // the queue has given it out with the same count before: a duplicate, which standard queues allow themselves
-	Span        *Span  // the receiver's segment; nil: the receiver reported nothing, for want of life or of documents
+	Message     string       // its id in the queue; "" if it is not known
+	First, Last int          // which of its deliveries, counted from 1; the same unless Span is nil
+	Of          int          // how often the message was given out, as far as is known
+	Again       bool         // the queue has given it out with the same count before: a duplicate, which standard queues allow themselves
+	Began       segment.Time // when the queue gave it out; 0 if nobody knows
+	Span        *Span        // the receiver's segment; nil: the receiver reported nothing, for want of life or of documents
+}
+
+// Direct tells whether the receivers took the event straight from the bus, as a rule's target: they know the event and no message.
+func (h Hop) Direct() bool {
+	return h.Queue == nil && len(h.Consumers) > 0 && !slices.ContainsFunc(h.Consumers, func(c *Span) bool { return c.EventID() == "" || c.MessageID() != "" })
 }
 
 // Deliveries are those of the hop, message by message, each in the order of its deliveries. An event that was published more than once
@@ -55,7 +63,7 @@ func (h Hop) Deliveries() []Delivery {
 			n = len(m.by) + 1
 		}
 		m.highest = max(m.highest, n)
-		m.by = append(m.by, Delivery{Message: id, First: n, Last: n, Span: c})
+		m.by = append(m.by, Delivery{Message: id, First: n, Last: n, Began: c.Start, Span: c})
 	}
 	queue := h.Queue.Receives()
 	switch {
@@ -73,9 +81,14 @@ func (h Hop) Deliveries() []Delivery {
 		slices.SortStableFunc(m.by, func(a, b Delivery) int { return cmp.Compare(a.First, b.First) })
 		next := 1
 		silent := func(last int) {
-			if next <= last {
-				list = append(list, Delivery{Message: m.id, First: next, Last: last, Of: m.highest})
+			if next > last {
+				return
 			}
+			d := Delivery{Message: m.id, First: next, Last: last, Of: m.highest}
+			if at, of := h.Queue.firstReceived(); next == 1 && (of == m.id || of == "" && len(messages) == 1) {
+				d.Began = at
+			}
+			list = append(list, d)
 		}
 		for _, d := range m.by { // in the order of their counts, of equal ones in time order
 			silent(d.First - 1)
@@ -121,6 +134,16 @@ func (s *Span) text(key string) string {
 // Receives is how often a queue had given the message out by then, as the span of a receiver or of the queue tells; 0 if it does not.
 func (s *Span) Receives() int {
 	return int(max(0, min(s.metadata(keyReceives).Number(), maxReceives)))
+}
+
+// firstReceived is when a queue first gave the message out that its segment tells of, and that message; 0 if it does not say, or says what
+// cannot be.
+func (s *Span) firstReceived() (at segment.Time, message string) {
+	first, err := time.Parse(time.RFC3339Nano, s.text(keyFirstReceived))
+	if at = segment.At(first); err != nil || at < s.Start || at > s.End {
+		return 0, ""
+	}
+	return at, s.text(keyMessage)
 }
 
 // MessageID is the id of the message that the span received, as the queue has it; "" if it does not say.

@@ -3,6 +3,7 @@ package tracetree
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	oteltrace "go.opentelemetry.io/otel/trace"
@@ -84,6 +85,46 @@ func TestDeliveries(t *testing.T) {
 				t.Errorf("%d hops, open %t, want %t", len(hops), hops[0].Open(), test.open)
 			}
 		})
+	}
+}
+
+func TestFirstReceiveTellsWhenASilentDeliveryBegan(t *testing.T) {
+	sent := doc(1, 0, "api_lambda", segment.OriginFunction, 0, 10, creation(2, 1, 5))
+	for _, test := range []struct {
+		name, at, message string
+		want              segment.Time
+	}{
+		{"of the message", ms(7).Time().Format(time.RFC3339Nano), "m", ms(7)},
+		{"of another message", ms(7).Time().Format(time.RFC3339Nano), "n", 0},
+		{"before it was sent", ms(3).Time().Format(time.RFC3339Nano), "m", 0},
+		{"after it was received again", ms(100).Time().Format(time.RFC3339Nano), "m", 0},
+		{"no time at all", "yesterday", "m", 0},
+	} {
+		way := hops(2, "requests", 1, 6, 9)
+		way[1] = with(way[1], keyReceives, 2, keyMessage, test.message, keyFirstReceived, test.at)
+		list := Build([]segment.Document{sent, way[0], way[1], delivered(10, 2, 9, 12, "m", 2)}).Hops()[0].Deliveries()
+		if len(list) != 2 || list[0].Began != test.want || list[1].Began != ms(9) {
+			t.Errorf("%s: %+v", test.name, list)
+		}
+	}
+}
+
+// TestTheTargetOfARuleHasNoQueue and misses none.
+func TestTheTargetOfARuleHasNoQueue(t *testing.T) {
+	direct := with(doc(80, 0, "audit", segment.OriginFunction, 60, 70), keyEvent, "e-1")
+	direct.ParentID = busID(7)
+	tree := Build(append(charge(), direct))
+	if p := tree.Check(); len(p) > 0 {
+		t.Errorf("%v", p)
+	}
+	n := 0
+	for _, h := range tree.Hops() {
+		if h.Direct() {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d hops are direct", n)
 	}
 }
 

@@ -88,7 +88,6 @@ func TestEachLineStandsBeneathItsHop(t *testing.T) {
 	}
 	want := map[string][]string{
 		handler + " delivery 2 of 2": {"ERROR REPORT failure Runtime.ExitError 8.22 ms in 16 MB",
-			`{"msg":"of our message, in the trace of its batch","message_id":"m-1","receives":2,"request":"` + request + `","xray_trace_id":"1-386d4380-0000000000000000000000ff"}`,
 			"REPORT RequestId: 6f1d2c3b-0000-4000-8000-0000000000ab\tDuration: 3 ms\tXRAY TraceId: " + linked.String() + "\tSegmentId: 1\tSampled: true",
 			"START", "by event", "by message and count receives=2", "of our message, in the trace of its batch receives=2 request=" + request},
 		handler + " delivery 1 of 2: not reported": {"WARN of the delivery that nobody reported receives=1"},

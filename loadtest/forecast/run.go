@@ -346,8 +346,13 @@ func advice(c sim.Ceiling) string {
 
 // fitted is the variant with all settings raised that are too low for a rate, as far as they can be.
 func fitted(c sim.Config, rate float64) (sim.Config, []string, error) {
-	var raised []string
-	// What is raised may need more of another thing, such as mappings of the account's concurrency.
+	// Several limits may be those of one setting, and what is raised may need more of another, such as mappings of the account's
+	// concurrency: what counts is what a setting was first and is last.
+	type change struct {
+		ceiling sim.Ceiling
+		to      float64
+	}
+	var changes []change
 	for range 4 {
 		ceilings, err := c.Ceilings(rate * Headroom)
 		if err != nil {
@@ -359,17 +364,39 @@ func fitted(c sim.Config, rate float64) (sim.Config, []string, error) {
 			to := math.Ceil(min(ceiling.Need, ceiling.Most))
 			if to > ceiling.Have*(1+1e-9) {
 				some = true
-				raised = append(raised, fmt.Sprintf("%s: %s, %.0f -> %.0f", ceiling.Limit, ceiling.Setting, ceiling.Have, to))
 				if err := raise(&c, ceiling.Limit, to); err != nil {
 					return c, nil, err
+				}
+				same := func(o change) bool {
+					return setting(o.ceiling) == setting(ceiling)
+				}
+				if i := slices.IndexFunc(changes, same); i >= 0 {
+					changes[i].to = max(changes[i].to, to)
+				} else {
+					changes = append(changes, change{ceiling, to})
 				}
 			}
 		}
 		if !some {
-			return c, raised, nil
+			break
 		}
 	}
+	var raised []string
+	for _, one := range changes {
+		raised = append(raised, fmt.Sprintf("%s, %.0f -> %.0f", setting(one.ceiling), one.ceiling.Have, one.to))
+	}
 	return c, raised, nil
+}
+
+// setting names what to raise. The two mappings have a setting each.
+func setting(c sim.Ceiling) string {
+	switch c.Limit {
+	case sim.RequestsConcurrency:
+		return c.Setting + " of requests"
+	case sim.ResponsesConcurrency:
+		return c.Setting + " of responses"
+	}
+	return c.Setting
 }
 
 // raise raises the setting of a limit.

@@ -53,8 +53,8 @@
 //   - When more is asked of a bucket than it has, calls have equal chances, not tokens.
 //
 // At 10,000/s, k = 1 and k = 100 agree within 1 % on what is completed and refused, on mean latencies and on cost, whether
-// the system keeps up, falls behind at a mapping or at the bus, or refuses at the API. They agree within 3 % on what is
-// completed while both functions make throttled calls again and again. What they do not agree on is what chance does to few
+// the system keeps up, falls behind at a mapping or at the bus, or refuses at the API. They agree within 2 % on what is
+// completed while a mapping ramps, and within 3 % while both functions make throttled calls again and again. What they do not agree on is what chance does to few
 // draws: a quantile of 500 cohorts is one of 500 draws. And in an account whose environments are all busy, pollers get one
 // more easily when API requests come in hundreds.
 //

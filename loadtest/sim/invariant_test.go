@@ -67,7 +67,7 @@ func check(t *rapid.T, s *simulation) {
 	for _, i := range s.freeBatch {
 		unused[i] = true
 	}
-	var busy, hidden, inFlight, pollers, stalled [2]int64
+	var busy, hidden, inFlight, pollers, stalled, small [2]int64
 	for i := range s.batches {
 		b := &s.batches[i]
 		if unused[int32(i)] {
@@ -75,6 +75,9 @@ func check(t *rapid.T, s *simulation) {
 		}
 		pollers[b.leg] += b.pollers
 		inFlight[b.leg] += b.n
+		if b.small {
+			small[b.leg]++
+		}
 		if b.pending > 0 {
 			busy[b.function] += b.pollers
 		} else {
@@ -99,8 +102,8 @@ func check(t *rapid.T, s *simulation) {
 		if l.received != inFlight[i]+hidden[i] {
 			t.Fatalf("leg %d: %d in flight: %d in batches, %d hidden", i, l.received, inFlight[i], hidden[i])
 		}
-		if l.pollers != pollers[i] || l.pollers > l.cap || l.stalled != stalled[i] || l.retrying < 0 {
-			t.Fatalf("leg %d: %d pollers of %d with %d batches, %d stalled of %d, %d retrying", i, l.pollers, l.cap, pollers[i], l.stalled, stalled[i], l.retrying)
+		if l.pollers != pollers[i] || l.pollers > l.cap || l.stalled != stalled[i] || l.small != small[i] || l.retrying < 0 {
+			t.Fatalf("leg %d: %d pollers of %d with %d batches, %d stalled of %d, %d small of %d, %d retrying", i, l.pollers, l.cap, pollers[i], l.stalled, stalled[i], l.small, small[i], l.retrying)
 		}
 	}
 	for i, f := range s.functions {

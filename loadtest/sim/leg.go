@@ -27,6 +27,7 @@ type leg struct {
 	received    int64 // subjects in flight
 	pollers     int64 // with a batch
 	stalled     int64 // of them: with a batch that was throttled
+	small       int64 // batches at work whose group is less than half of a whole one
 	stalledBy   int8
 	grew        int64 // when the ramp began
 	lastMessage int64
@@ -124,7 +125,9 @@ func (l *leg) take(s *simulation, n int64) (list int32) {
 // dispatch gives messages to pollers that wait. Messages spread over them: a batch is full only when there are more messages
 // than pollers. With a batching window they wait for it to end, if there are not enough messages to fill all batches: the
 // window belongs to a poller, and each of those that wait gathers a batch. Pollers go in groups, so that cohorts are not split more than they need be: of one with cohorts of one, and at
-// most a 32nd of all, else all batches would begin and end together.
+// most a 32nd of all, else all batches would begin and end together. As pollers come one by one, groups that are less than half
+// as large join when they have a backlog before them: one waits for another to end, for a part of an invocation. Where
+// calls are made again an invocation takes seconds, and nobody waits.
 func (s *simulation) dispatch(l *leg) {
 	for l.queued > 0 {
 		allowed := l.limit(&s.Quotas, s.now)
@@ -141,7 +144,11 @@ func (s *simulation) dispatch(l *leg) {
 			}
 			return
 		}
-		group := min(idle, max(1, min(s.Cohort, (allowed+31)/32)))
+		whole := max(1, min(s.Cohort, (allowed+31)/32))
+		if 2*idle < whole && l.small > 0 && l.retrying == 0 && l.queued >= whole*l.batch {
+			break // another small group is about to end, and then they go together
+		}
+		group := min(idle, whole)
 		n := min(l.queued, group*each, room)
 		pollers := (n + each - 1) / each
 		l.pollers += pollers
@@ -151,7 +158,11 @@ func (s *simulation) dispatch(l *leg) {
 		s.result.Received[l.index] += n
 		calls := math.Ceil(float64(each) / 10)
 		s.result.Usage.QueueRequests += 2 * calls * float64(pollers) // receive and delete
-		s.launch(s.newBatch(batch{leg: l.index, n: n, pollers: pollers, each: each, received: s.now, list: l.take(s, n), failed: -1, cause: -1}))
+		b := batch{leg: l.index, n: n, pollers: pollers, each: each, received: s.now, list: l.take(s, n), failed: -1, cause: -1, small: 2*pollers < whole}
+		if b.small {
+			l.small++
+		}
+		s.launch(s.newBatch(b))
 	}
 	// Another poller may come when there are more messages.
 	if l.queued > 0 && !l.growing {
@@ -203,7 +214,9 @@ func (s *simulation) part(i int32, pollers int64) int32 {
 		n = b.n - left
 	}
 	p := b
-	p.n, p.pollers = n, pollers
+	if p.n, p.pollers = n, pollers; p.small {
+		s.legs[b.leg].small++
+	}
 	s.batches[i].n -= n
 	s.batches[i].pollers -= pollers
 	// The list is taken from its front.
@@ -353,6 +366,7 @@ func (s *simulation) settled(i int32) {
 	l := &s.legs[b.leg]
 	s.release(int(b.function), b.pollers, b.began, l.MemoryMB)
 	l.pollers -= b.pollers
+	s.forget(i)
 	for p := b.failed; p >= 0; {
 		next := s.pieces[p].next
 		s.hide(l, p, s.now+int64(min(int64(1)<<min(s.pieces[p].receives, 6), 60))*1e9)
@@ -361,6 +375,14 @@ func (s *simulation) settled(i int32) {
 	l.received -= b.succeeded
 	s.freeBatch = append(s.freeBatch, i)
 	s.dispatch(l)
+}
+
+// forget takes a batch from those at work whose group is small.
+func (s *simulation) forget(i int32) {
+	if b := &s.batches[i]; b.small {
+		b.small = false
+		s.legs[b.leg].small--
+	}
 }
 
 // hide keeps messages from pollers until a time, or for good when they were received too often.
@@ -385,6 +407,7 @@ func (s *simulation) throttle(i int32, cause int8) {
 	b := &s.batches[i]
 	l := &s.legs[b.leg]
 	b.cause = cause
+	s.forget(i) // nobody waits for it: that may take long
 	l.stalled += b.pollers
 	l.stalledBy = cause
 	backoff := min(10.0, 0.1*float64(int64(1)<<min(b.attempts, 10))) * (0.5 + s.rng.Float64()/2)

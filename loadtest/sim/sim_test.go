@@ -276,6 +276,23 @@ func TestCohortsAgree(t *testing.T) {
 	}
 }
 
+// Pollers that come one by one while cohorts wait for them join to groups, and stand still for some milliseconds to do so.
+func TestCohortsRampAlike(t *testing.T) {
+	c := unlimited(config(t, 10_000, 4*time.Second))
+	c.Latencies.ColdStart = sim.Distribution{}
+	c.System.Requests.Concurrency, c.Quotas.MappingInitial, c.Quotas.MappingPerMinute = 400, 5, 1500
+	c.Cohort = 1
+	one := run(t, c)
+	c.Cohort = 100
+	hundred := run(t, c)
+	if a, b := completed(one, 2, 4), completed(hundred, 2, 4); !within(b, a, 0.02) {
+		t.Errorf("%v a second one by one, %v in hundreds", a, b)
+	}
+	if hundred.Events*5 > one.Events {
+		t.Errorf("%d events one by one, %d in hundreds", one.Events, hundred.Events)
+	}
+}
+
 // Accepts and answers compete for a table that has a third of what they ask for, and retry. That is as near as cohorts come.
 func TestCohortsCompeteAlike(t *testing.T) {
 	c := unlimited(config(t, 10_000, 4*time.Second))

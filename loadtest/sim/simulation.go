@@ -65,6 +65,7 @@ type batch struct {
 	pending   int32 // pieces whose calls are not answered, and one for the batch itself
 	function  uint8
 	cause     int8
+	small     bool // its group is less than half of a whole one
 }
 
 // A simulation is the state of a run. Everything happens in handle, one event after the other.

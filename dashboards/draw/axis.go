@@ -20,9 +20,10 @@ type Axis struct {
 type Unit int
 
 const (
-	Number  Unit = iota // 1 230, 79.2, 0.012
+	Number  Unit = iota // 12 300, 79.2, 0.012
 	Seconds             // 56.0 ms, 12.3 s, 20.5 min
 	Percent             // of 1: 0.125 is 12.5 %
+	Count               // 1230, 12 300: whole, and exact
 )
 
 const thin = "\u202F" // narrow no-break space
@@ -30,7 +31,7 @@ const thin = "\u202F" // narrow no-break space
 // Unknown is how a value is written that is not known.
 const Unknown = "–"
 
-// Format writes a value with three significant digits, thin separators and its unit: "1 230", "56.0 ms", "12.5 %".
+// Format writes a value with three significant digits, thin separators and its unit: "12 300", "56.0 ms", "12.5 %".
 // NaN and infinite ones are [Unknown].
 func (u Unit) Format(v float64) string {
 	if !drawable(v) {
@@ -55,6 +56,11 @@ func (u Unit) Format(v float64) string {
 		}
 	case Percent:
 		return digits(v*100, 3) + thin + "%"
+	case Count:
+		if math.Abs(v) < 1e15 {
+			return Separate(strconv.FormatFloat(v, 'f', 0, 64))
+		}
+		return digits(v, 3)
 	default:
 		return digits(v, 3)
 	}
@@ -180,6 +186,9 @@ func axis(a Axis, e extent, want int, tight bool) (scale, []tick) {
 
 // stepOf returns the least good step that is not below raw.
 func stepOf(u Unit, raw float64) float64 {
+	if u == Count {
+		raw = max(raw, 1)
+	}
 	if u == Seconds && raw > 5 {
 		for _, s := range []float64{10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400} {
 			if s >= raw {
@@ -255,7 +264,7 @@ func tickLabel(u Unit, v, step, most float64) string {
 			return trim(v*1e6, step*1e6) + thin + "µs"
 		case most < 1:
 			return trim(v*1e3, step*1e3) + thin + "ms"
-		case step < 60 && most < 600 || step == most && most <= 1000:
+		case step < 60 && most < 600 || step == most && most <= 1e6: // equal on a logarithmic axis
 			return trim(v, step) + thin + "s"
 		case most < 3*3600 && math.Mod(step, 60) != 0 || step < 3600:
 			return trim(v/60, oneOrHalf(v/60, step/60)) + thin + "min"

@@ -124,7 +124,7 @@ func (b Bars) SVG(size Size) string {
 	b.Axis.Log = false
 	var s scale
 	var ticks []tick
-	for want := max(2, int((x1-x0)/48)); ; want-- {
+	for want := max(2, int((x1-x0)/40)); ; want-- {
 		s, ticks = axis(b.Axis, e, want, true)
 		s.from, s.to = x0, x1
 		end, apart := math.Inf(-1), true
@@ -181,8 +181,11 @@ func (b Bars) SVG(size Size) string {
 			}
 			if from, to := s.must(at), s.must(at+v); ok && to-from > .05 {
 				tip := clean(b.Parts[part].Name, maxText) + ": " + b.Axis.Unit.Format(v)
-				p.shape("rect", fmt.Sprintf(`x="%s" y="%s" width="%s" height="%s" fill="%s" stroke="Canvas" stroke-width=".8"`,
-					n(from), n(y), n(to-from), n(barHeight-2), fill(id, part)), tip)
+				edge := ` stroke="Canvas" stroke-width=".8"`
+				if to-from < 3 {
+					edge = "" // it would cover the bar
+				}
+				p.shape("rect", fmt.Sprintf(`x="%s" y="%s" width="%s" height="%s" fill="%s"%s`, n(from), n(y), n(max(to-from, .1)), n(barHeight-2), fill(id, part), edge), tip)
 			}
 			if !b.Stacked {
 				text := Unknown

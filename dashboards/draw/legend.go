@@ -13,16 +13,13 @@ type legendItem struct {
 	x      float64
 	look   int
 	name   string
+	kind   Kind
 	dashed bool
 	bar    string // the fill of a bar; empty for the marker of a line
 	room   float64
 }
 
-// addLegend adds a name to the last row, or to a new one.
-func addLegend(rows []legendRow, look int, name string, dashed bool, room float64) []legendRow {
-	return addItem(rows, legendItem{look: look, name: name, dashed: dashed}, room)
-}
-
+// addItem adds a name to the last row, or to a new one.
 func addItem(rows []legendRow, item legendItem, room float64) []legendRow {
 	const sample = 24
 	w := min(widthOf(shorten(clean(item.name, maxText), room-sample)), room-sample)
@@ -44,6 +41,8 @@ func writeLegend(p *picture, rows []legendRow, y float64) float64 {
 			switch {
 			case i.bar != "":
 				p.f(`<rect x="%s" y="%s" width="18" height="11" fill="%s" stroke="currentColor" stroke-opacity=".5" stroke-width=".6"/>`, n(i.x), n(at-6), i.bar)
+			case i.kind == Points:
+				p.marker(i.look, i.x+9, at, 4, "")
 			default:
 				dash := ""
 				if i.dashed {

@@ -68,7 +68,7 @@ type Note struct {
 }
 
 const (
-	markersUpTo = 60 // points of a line that each have a marker
+	markersUpTo = 60 // points of a line that each have a marker, if they are not too close
 	strips      = 48 // of a plot whose lines have more: their tooltips
 	gap         = 8.0
 )
@@ -142,6 +142,16 @@ func look(own, place int) int {
 	return place
 }
 
+// dense reports whether a series is a line with more points than can each have a marker.
+func (l *layout) dense(i int) bool {
+	s := l.Series[i]
+	n, from, to := 0, l.right, l.left
+	for _, r := range runs(s.X, s.Y, l.x, l.y) {
+		n, from, to = n+len(r), min(from, r[0].x), max(to, r[len(r)-1].x)
+	}
+	return s.Kind == Line && (n > markersUpTo || n > 2 && (to-from)/float64(n-1) < 10)
+}
+
 // measure finds the values of the axes, then the margins, which depend on how wide ticks and names are.
 func (l *layout) measure() {
 	ex, ey := extent{log: l.X.Log}, extent{log: l.Y.Log}
@@ -210,7 +220,7 @@ func (l *layout) measure() {
 	l.left = min(l.left, l.w/3)
 
 	// Names beside the lines, if there is room for them.
-	l.direct = true
+	l.direct = slices.ContainsFunc(l.Series, func(s Series) bool { return s.Kind == Line })
 	widest := 0.0
 	for _, s := range l.Series {
 		w := widthOf(strings.TrimSpace(clean(s.Name, maxText))) + 22
@@ -246,10 +256,11 @@ func (l *layout) measure() {
 	if !l.direct {
 		for i, s := range l.Series {
 			if s.Name != "" && s.Label != None {
-				l.legend = addLegend(l.legend, look(s.Color, i), s.Name, s.Dashed, l.w-20)
+				l.legend = addItem(l.legend, legendItem{look: look(s.Color, i), name: s.Name, kind: s.Kind, dashed: s.Dashed}, l.w-20)
 			}
 		}
-		l.top += float64(min(len(l.legend), legendRows)) * (lineHeight + 2)
+		rows := float64(min(len(l.legend), legendRows))*(lineHeight+2) + 3
+		l.top, l.bottom, l.h = l.top+rows, l.bottom+rows, l.h+rows
 		l.scales(ex, ey)
 	}
 	l.markRows()
@@ -263,7 +274,7 @@ func (l *layout) scales(ex, ey extent) {
 	l.right = max(l.right, l.left+60)
 	l.y, l.ys = axis(l.Y, ey, int((l.bottom-l.top)/44), false)
 	l.y.from, l.y.to = l.bottom, l.top
-	for want := max(2, int((l.right-l.left)/48)); ; want-- {
+	for want := max(2, int((l.right-l.left)/40)); ; want-- {
 		l.x, l.xs = axis(l.X, ex, want, l.Diagonal == "")
 		if l.Diagonal != "" { // the same values, and its own ticks
 			l.x.lo, l.x.hi = l.y.lo, l.y.hi
@@ -328,8 +339,14 @@ func (l *layout) axes(p *picture) {
 		y += 24
 	}
 	y = writeLegend(p, l.legend, y)
+	if len(l.legend) > 0 {
+		y += 3
+	}
 	if l.Y.Label != "" {
 		p.text(10, y+11, left, l.w-20, `opacity=".8"`, l.Y.Label)
+	}
+	if l.empty {
+		l.xs, l.ys = nil, nil
 	}
 	for _, t := range l.ys {
 		at := l.y.must(t.at)
@@ -372,32 +389,60 @@ func (l *layout) axes(p *picture) {
 
 func (l *layout) areas(p *picture) {
 	for k, a := range l.Areas {
-		upper := reduce(runs(a.X, gapsOf(a.Hi, a.Lo), l.x, l.y), l.right-l.left)
-		lower := reduce(runs(a.X, gapsOf(a.Lo, a.Hi), l.x, l.y), l.right-l.left)
-		if len(upper) != len(lower) {
-			continue // not reached: both have the gaps of both
-		}
-		c := colour(look(a.Color, k))
-		var widest float64
-		var at point
-		for r := range upper {
+		his, los := runs(a.X, gapsOf(a.Hi, a.Lo), l.x, l.y), runs(a.X, gapsOf(a.Lo, a.Hi), l.x, l.y)
+		upper, lower := reduce(his, l.right-l.left), reduce(los, l.right-l.left)
+		for r := range min(len(upper), len(lower)) { // as many, as both have the gaps of both
 			var d strings.Builder
 			path(&d, upper[r], "M")
 			back := slices.Clone(lower[r])
 			slices.Reverse(back)
 			path(&d, back, "L")
-			p.shape("path", fmt.Sprintf(`d="%sZ" fill="%s" fill-opacity=".2"`, d.String(), c), a.Name)
-			for _, u := range upper[r] {
-				low, _ := l.y.at(a.Lo[u.i])
-				if low-u.y > widest {
-					widest, at = low-u.y, point{x: u.x, y: (u.y + low) / 2}
+			p.shape("path", fmt.Sprintf(`d="%sZ" fill="%s" fill-opacity=".2"`, d.String(), colour(look(a.Color, k))), a.Name)
+		}
+		l.nameArea(p, a.Name, his, los)
+	}
+}
+
+// nameArea writes the name of an area where it has most room above and below for the whole of it.
+func (l *layout) nameArea(p *picture, name string, his, los [][]point) {
+	w := widthOf(shorten(clean(name, maxText), l.right-l.left)) + 8
+	if name == "" || w > l.right-l.left {
+		return
+	}
+	// top and bottom are the area's in each column.
+	n := int(l.right-l.left) + 1
+	top, bottom := make([]float64, n), make([]float64, n)
+	fill := func(all [][]point, columns []float64) {
+		for i := range columns {
+			columns[i] = math.NaN()
+		}
+		for _, r := range all {
+			for i, q := range r {
+				from := r[max(0, i-1)]
+				for x := math.Ceil(from.x - l.left); x <= q.x-l.left && x < float64(n); x++ {
+					share := 1.0
+					if q.x > from.x {
+						share = (x + l.left - from.x) / (q.x - from.x)
+					}
+					columns[int(max(x, 0))] = from.y + share*(q.y-from.y)
 				}
 			}
 		}
-		if a.Name != "" && widest > lineHeight {
-			w := min(widthOf(a.Name)/2, (l.right-l.left)/2)
-			p.text(min(max(at.x, l.left+w+4), l.right-w-4), at.y+4, middle, l.right-l.left, `font-weight="600" `+halo, a.Name)
+	}
+	fill(his, top)
+	fill(los, bottom)
+	room, x, y := 0.0, 0.0, 0.0
+	for i := 0; i+int(w) < n; i += 4 {
+		hi, lo := math.Inf(-1), math.Inf(1)
+		for j := i; j <= i+int(w); j++ { // NaN wins: it has no room
+			hi, lo = max(hi, top[j]), min(lo, bottom[j])
 		}
+		if lo-hi > room {
+			room, x, y = lo-hi, l.left+float64(i)+w/2, (lo+hi)/2
+		}
+	}
+	if room >= lineHeight+4 {
+		p.text(x, y+4, middle, w+1, `font-weight="600" `+halo, name)
 	}
 }
 
@@ -439,7 +484,7 @@ func (l *layout) markRows() {
 		w := widthOf(text)
 		t := placed{x: x + 4, at: x, anchor: left, text: m.Text}
 		from := x
-		if x+w+4 > l.w-4 {
+		if x+w > l.right { // right of the plot there are names of lines
 			t.x, t.anchor, from = x-4, right, x-w-8
 		}
 		row := 0
@@ -535,7 +580,7 @@ func (l *layout) series(p *picture, i int) {
 			p.marker(k, q.x, q.y, 4, l.tip(s, q.i))
 		}
 	case s.Dashed: // what was not measured has no points
-	case total <= markersUpTo:
+	case !l.dense(i):
 		for _, r := range all {
 			for _, q := range r {
 				p.marker(k, q.x, q.y, 3.2, l.tip(s, q.i))
@@ -567,7 +612,7 @@ func (l *layout) tip(s Series, i int) string {
 func (l *layout) tooltips(p *picture) {
 	var dense []int
 	for i, s := range l.Series {
-		if s.Kind == Line && min(len(s.X), len(s.Y)) > markersUpTo {
+		if l.dense(i) && !s.Dashed {
 			dense = append(dense, i)
 		}
 	}
@@ -612,7 +657,7 @@ func (l *layout) notes(p *picture) {
 		}
 		p.f(`<circle cx="%s" cy="%s" r="4" fill="none" stroke="currentColor" stroke-width="1.5"/>`, n(x), n(y))
 		at = append(at, l.beside(x, m.Text))
-		ys = append(ys, y-2)
+		ys = append(ys, y-10)
 	}
 	l.write(p, at, ys, nil)
 }
@@ -626,31 +671,46 @@ func (l *layout) beside(x float64, text string) placed {
 	return placed{x: x + 9, anchor: left, text: text}
 }
 
-// write writes texts at heights of their own. With series, each has the marker of one.
+// write writes texts near heights of their own, none over another. With series, each has the marker of one.
 func (l *layout) write(p *picture, at []placed, ys []float64, series []int) {
-	apart, ok := spread(ys, lineHeight, l.top-lineHeight, l.bottom)
-	if !ok {
-		apart = ys
-	}
+	type box struct{ from, to, y float64 }
+	var taken []box
 	for i, t := range at {
-		room := l.w - 4 - t.x
+		x, sign := t.x, 1.0
 		if t.anchor == right {
-			room = t.x
+			sign = -1
 		}
-		x := t.x
 		if series != nil {
-			s := l.Series[series[i]]
-			k := look(s.Color, series[i])
-			if t.anchor == right {
-				p.marker(k, t.x-2, apart[i], 3.6, "")
-				x -= 10
-			} else {
-				p.marker(k, t.x+2, apart[i], 3.6, "")
-				x += 10
-			}
-			room -= 10
+			x += sign * 10
 		}
-		p.text(x, apart[i]+4, t.anchor, room, halo, t.text)
+		room := l.w - 4 - x
+		if t.anchor == right {
+			room = x
+		}
+		b := box{from: x, to: x + sign*widthOf(shorten(clean(t.text, maxText), room))}
+		if b.from > b.to {
+			b.from, b.to = b.to, b.from
+		}
+		// The first free place at, above or below where it wants to be; if there is none, where it wants to be.
+		y := min(max(ys[i], l.top-lineHeight), l.bottom-6)
+		for k := range 24 {
+			b.y = y + float64((k+1)/2)*lineHeight*float64(1-k%2*2)
+			if b.y < l.top-lineHeight || b.y > l.bottom-2 {
+				continue
+			}
+			if !slices.ContainsFunc(taken, func(o box) bool {
+				return b.from < o.to+4 && o.from < b.to+4 && math.Abs(b.y-o.y) < lineHeight-.5
+			}) {
+				y = b.y
+				break
+			}
+		}
+		b.y = y
+		taken = append(taken, b)
+		if series != nil {
+			p.marker(look(l.Series[series[i]].Color, series[i]), t.x+sign*2, y, 3.6, "")
+		}
+		p.text(x, y+4, t.anchor, room, halo, t.text)
 	}
 }
 
@@ -669,7 +729,7 @@ func (l *layout) labels(p *picture) {
 			continue
 		}
 		if s.Label == AtPeak {
-			peaks, ys, which = append(peaks, l.beside(peak.x, s.Name)), append(ys, peak.y), append(which, i)
+			peaks, ys, which = append(peaks, l.beside(peak.x, s.Name)), append(ys, peak.y-6), append(which, i)
 			continue
 		}
 		y := l.ends[k]

@@ -17,13 +17,14 @@ type Frame struct {
 	Headed bool   // the title is drawn, too: for a chart that stands by itself
 }
 
-// A Size is the width and height that a chart is drawn for, in units that are pixels at 100 %.
+// A Size is the width and height that a chart is drawn for, in units that are pixels at 100 %. A legend comes on top of the
+// height.
 type Size struct{ Width, Height int }
 
 // The two sizes of a page that is read on wide and on narrow screens.
 var (
 	Wide   = Size{720, 340}
-	Narrow = Size{340, 280}
+	Narrow = Size{340, 270}
 )
 
 // bounded returns the size within 200x120 to 4000x4000; zero is Wide.

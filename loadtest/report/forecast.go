@@ -21,13 +21,13 @@ type forecast struct {
 }
 
 func (f *forecast) answer() answer {
-	return answer{ID: "forecast", Title: "Forecast", Question: "What does this architecture do at rates that no laptop reaches?", Finding: f.finding}
+	return answer{ID: "Forecast", Question: "What does this architecture do at rates that no laptop reaches?", Finding: f.finding}
 }
 
 func forecastOf(r results.Forecast) *forecast {
 	f := &forecast{Changed: r.Changed}
 	f.About = fmt.Sprintf("Simulated, not measured: %s with the quotas of %s, work of %s, %s of load at each rate. Prices: %s.",
-		orUnknown(r.Template), orUnknown(r.Region), milliseconds(r.WorkMs), seconds(r.Seconds), orUnknown(r.Prices))
+		orUnknown(r.Template), orUnknown(r.Region), setting(r.WorkMs/1000), duration(r.Seconds), orUnknown(r.Prices))
 	f.finding = "No rate was simulated."
 	if len(r.Levels) == 0 {
 		return f
@@ -52,14 +52,15 @@ func found(levels []results.Level) string {
 			kept = fmt.Sprintf("It keeps up with %s. ", perSecond(l.Offered))
 			continue
 		}
-		s := fmt.Sprintf("%sAt %s it completes %s: %s holds it", kept, perSecond(l.Offered), perSecond(settled(l)), l.Binding)
+		s := fmt.Sprintf("%sAt %s it completes %s: what holds it is %s", kept, perSecond(l.Offered), perSecond(settled(l)), l.Binding)
 		if l.BindingWhy != "" {
 			s += " (" + l.BindingWhy + ")"
 		}
+		s = sentence(s)
 		if len(l.Raise) > 0 {
-			s += "; raise " + l.Raise[0]
+			s += " To be raised for it: " + sentence(l.Raise[0])
 		}
-		return sentence(s)
+		return s
 	}
 	return kept + "No limit was met."
 }
@@ -99,7 +100,7 @@ func rates(r results.Forecast) []figure {
 		}
 		last = l.Binding
 	}
-	f.Claim = "Completed over offered: " + opening(found(r.Levels))
+	f.Claim = opening(found(r.Levels))
 	return finish(f, p)
 }
 
@@ -127,9 +128,9 @@ func forecastLatency(r results.Forecast) []figure {
 }
 
 func forecastBacklog(r results.Forecast) []figure {
-	p := draw.Plot{X: draw.Axis{Label: "offered (subjects/s)", Log: true}, Y: draw.Axis{Label: "backlog (subjects)", Log: true},
+	p := draw.Plot{X: draw.Axis{Label: "offered (subjects/s)", Log: true}, Y: draw.Axis{Label: "backlog (subjects)", Unit: draw.Count, Log: true},
 		Series: []draw.Series{overOffered("at most", r.Levels, func(l results.Level) float64 { return float64(l.PeakBack) }, false)}}
-	f := figure{ID: "forecast-backlog", Claim: fmt.Sprintf("Backlog after %s at each rate", seconds(r.Seconds)), How: "Subjects on the bus, in queues and in functions, at most. Both axes are logarithmic; a backlog of zero is not drawn."}
+	f := figure{ID: "forecast-backlog", Claim: fmt.Sprintf("Backlog after %s at each rate", duration(r.Seconds)), How: "Subjects on the bus, in queues and in functions, at most. Both axes are logarithmic; a backlog of zero is not drawn."}
 	f.Numbers = table{Columns: columns("#offered", "#backlog", "#drained in", "#one token stands for", "#computed in")}
 	for _, l := range r.Levels {
 		f.Numbers.Rows = append(f.Numbers.Rows, row(perSecond(l.Offered), count(l.PeakBack), maybe(l.DrainS, seconds), plural(l.Cohort, "subject", "subjects"), seconds(l.ComputeS)))
@@ -150,7 +151,7 @@ func levels(caption string, all []results.Level, fitted bool) *table {
 		if fitted {
 			advice = l.Raised
 		}
-		t.Rows = append(t.Rows, row(perSecond(l.Offered), perSecond(settled(l)), orNone(l.Binding), orUnknown(l.BindingWhy), orUnknown(strings.Join(advice, "; ")), dollars(l.USDMillion)))
+		t.Rows = append(t.Rows, row(perSecond(l.Offered), perSecond(settled(l)), orNone(l.Binding), orUnknown(l.BindingWhy), orUnknown(strings.Join(advice, ";\n")), dollars(l.USDMillion)))
 	}
 	return t
 }

@@ -21,6 +21,26 @@ func milliseconds(ms float64) string { return draw.Seconds.Format(ms / 1000) }
 
 func seconds(s float64) string { return draw.Seconds.Format(s) }
 
+// setting writes a time that somebody chose: exactly.
+func setting(s float64) string {
+	unit := "\u202Fs"
+	if s > 0 && s < 1 {
+		s, unit = s*1000, "\u202Fms"
+	}
+	return draw.Separate(strconv.FormatFloat(math.Round(s*1e6)/1e6, 'f', -1, 64)) + unit
+}
+
+// duration writes a time that somebody chose and that may be long.
+func duration(s float64) string {
+	if s >= 60 && math.Mod(s, 60) == 0 {
+		return setting(s / 60)[:len(setting(s/60))-1] + "min"
+	}
+	return setting(s)
+}
+
+// whole writes a count that is kept as a float64.
+func whole(v float64) string { return draw.Count.Format(v) }
+
 func count[T int | int64](n T) string { return draw.Separate(strconv.FormatInt(int64(n), 10)) }
 
 func dollars(v float64) string {

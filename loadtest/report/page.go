@@ -56,6 +56,11 @@ type method struct {
 	Experiment *table
 	Fits       *table
 	Simulated  *table
+	Simulation string // how well it agrees
+}
+
+func (m method) Some() bool {
+	return m.Model != nil || m.Omission != nil || m.Experiment != nil
 }
 
 func pageOf(r results.Results) page {
@@ -120,24 +125,31 @@ func alerts(r results.Results) []string {
 	if r.Run.Interrupted != "" {
 		a = append(a, "This run was interrupted: "+sentence(r.Run.Interrupted)+" What follows is what was measured until then.")
 	}
-	var invalid []string
-	for _, c := range r.Cells {
-		if !valid(c) {
-			why := strings.Join(c.Why, "; ")
-			if why != "" {
-				why = ": " + why
+	for _, kind := range []struct {
+		is   func(results.Cell) bool
+		said string
+	}{
+		{func(c results.Cell) bool { return !usable(c) }, "may not be believed: what was measured there is in no line and no finding"},
+		{func(c results.Cell) bool { return usable(c) && !valid(c) }, "had another limit than what was varied"},
+	} {
+		var ids []string
+		for _, c := range r.Cells {
+			if kind.is(c) {
+				why := orUnknown(string(c.Validity))
+				if len(c.Why) > 0 {
+					why += ": " + strings.Join(c.Why, "; ")
+				}
+				ids = append(ids, fmt.Sprintf("%s (%s)", c.ID, why))
 			}
-			invalid = append(invalid, fmt.Sprintf("%s (%s%s)", c.ID, c.Validity, why))
 		}
-	}
-	if len(invalid) > 0 {
-		shown := invalid[:min(len(invalid), 5)]
+		if len(ids) == 0 {
+			continue
+		}
 		more := ""
-		if k := len(invalid) - len(shown); k > 0 {
-			more = fmt.Sprintf(", and %d more", k)
+		if k := len(ids) - 5; k > 0 {
+			more = fmt.Sprintf("; and %d more", k)
 		}
-		a = append(a, fmt.Sprintf("%d of %s may not be believed, and %s in no line and no fit below: %s%s.",
-			len(invalid), plural(len(r.Cells), "cell", "cells"), map[bool]string{true: "is", false: "are"}[len(invalid) == 1], strings.Join(shown, "; "), more))
+		a = append(a, fmt.Sprintf("%d of %s %s. %s%s.", len(ids), plural(len(r.Cells), "cell", "cells"), kind.said, strings.Join(ids[:min(len(ids), 5)], "; "), more))
 	}
 	if lost := total(r.Cells, func(c results.Counts) int { return c.Lost }); lost > 0 {
 		a = append(a, plural(lost, "subject was", "subjects were")+" lost: accepted, then neither completed nor in a dead-letter queue.")
@@ -172,6 +184,10 @@ func sentence(s string) string {
 
 func valid(c results.Cell) bool { return c.Validity == results.Valid }
 
+// usable reports whether a cell is in lines and findings: it was measured properly, though perhaps of a system that
+// something else limited than what was varied.
+func usable(c results.Cell) bool { return valid(c) || c.Validity == results.TargetLimited }
+
 func total(cells []results.Cell, of func(results.Counts) int) int {
 	sum := 0
 	for _, c := range cells {
@@ -195,7 +211,10 @@ func verdicts(r results.Results) []verdict {
 				if k := of(c.Counts); k > 0 {
 					line := fmt.Sprintf("%s in %s", count(k), c.ID)
 					if x := examples(c.Examples); len(x) > 0 {
-						line += ": " + strings.Join(x[:min(len(x), 3)], ", ")
+						line += ": " + x[0]
+						if len(x) > 1 {
+							line += fmt.Sprintf(" (and %d more in the data of this page)", len(x)-1)
+						}
 					}
 					d.More = append(d.More, line)
 				}
@@ -211,9 +230,11 @@ func verdicts(r results.Results) []verdict {
 			some     func(n int) string
 			bad      bool
 		}
+		open := sum(func(c results.Counts) int { return c.Open })
+		notLost := fmt.Sprintf("Nothing was lost: each of %s accepted has ended or is in a dead-letter queue.", plural(accepted, "subject", "subjects"))
 		kinds := []kind{
 			{func(c results.Counts) int { return c.Lost }, func(x results.Examples) []string { return x.Lost },
-				fmt.Sprintf("Nothing was lost: each of %s accepted has ended or is in a dead-letter queue.", plural(accepted, "subject", "subjects")),
+				notLost,
 				func(n int) string { return plural(n, "subject was", "subjects were") + " lost." }, true},
 			{func(c results.Counts) int { return c.Duplicates }, func(x results.Examples) []string { return x.Duplicated },
 				"Nothing was done twice.",
@@ -244,7 +265,10 @@ func verdicts(r results.Results) []verdict {
 		for _, k := range kinds {
 			n := sum(k.of)
 			if n == 0 {
-				if k.none != "" {
+				switch {
+				case k.none == notLost && open > 0:
+					add("open", "not known", "Whether anything was lost: of %s accepted some were still on the way at the end (%s).", plural(accepted, "subject", "subjects"), count(open))
+				case k.none != "":
 					add("good", "ok", "%s", k.none)
 				}
 				continue
@@ -277,7 +301,7 @@ func verdicts(r results.Results) []verdict {
 			if lo < .97 || hi > 1.03 {
 				kind, word = "open", "look"
 			}
-			add(kind, word, "Measured over predicted capacity is %.3f to %.3f in %s of overload.", lo, hi, plural(n, "cell", "cells"))
+			add(kind, word, "Measured capacity is %s of the predicted one, in %s of overload.", between(lo, hi), plural(n, "cell", "cells"))
 		}
 	} else if r.Forecast != nil {
 		add("open", "simulated", "Nothing was measured: all figures are those of a simulation.")
@@ -305,7 +329,7 @@ func predictions(cells []results.Cell) (lo, hi float64, n int) {
 }
 
 // params says in what a cell differs.
-func params(c results.Cell) string {
+func params(c results.Cell) []string {
 	p := c.Params
 	var s []string
 	add := func(ok bool, text string) {
@@ -316,12 +340,12 @@ func params(c results.Cell) string {
 	add(p.Concurrency > 0, "C="+strconv.Itoa(p.Concurrency))
 	add(p.Batch > 0, "B="+strconv.Itoa(p.Batch))
 	add(p.Parallelism > 0, "P="+strconv.Itoa(p.Parallelism))
-	add(p.VisibilityS > 0, "visibility "+seconds(p.VisibilityS))
-	add(p.WorkMs > 0, "work "+milliseconds(p.WorkMs))
+	add(p.VisibilityS > 0, "visibility "+setting(p.VisibilityS))
+	add(p.WorkMs > 0, "work "+setting(p.WorkMs/1000))
 	add(p.Queue != "" && p.Queue != "sqs", "queue "+p.Queue)
 	add(p.Arrivals != "" && p.Arrivals != "constant", p.Arrivals+" arrivals")
-	add(p.OutageS > 0, "outage "+seconds(p.OutageS))
-	return strings.Join(s, ", ")
+	add(p.OutageS > 0, "outage "+setting(p.OutageS))
+	return s
 }
 
 // short is a cell's id without its experiment.
@@ -345,7 +369,18 @@ func cellsTable(cells []results.Cell) *table {
 	t := &table{Caption: "All cells, in the order in which they were measured",
 		Columns: columns("cell", "may it be believed", "#offered", "#accepted", "#completed", "#predicted", "#measured / predicted", "#backlog grows",
 			"verdict", "backlog", "#peak", "#drained in", "#predicted", "#slots in use", "limited by", "#e2e p50", "#p99", "#n", "#lost", "#again", "#dead", "#rejected")}
-	for _, c := range cells {
+	var common []string // what all cells of an experiment have: it is told once, in a row of its own
+	for i, c := range cells {
+		if i == 0 || c.Experiment != cells[i-1].Experiment {
+			common = params(c)
+			for _, other := range cells {
+				if other.Experiment == c.Experiment {
+					have := params(other)
+					common = slices.DeleteFunc(common, func(s string) bool { return !slices.Contains(have, s) })
+				}
+			}
+			t.Rows = append(t.Rows, []entry{{Text: strings.TrimSuffix(c.Experiment+": "+strings.Join(common, ", "), ": "), Heading: true}})
+		}
 		role := ""
 		if c.Role != "" && c.Role != "measured" {
 			role = c.Role + ", excluded from findings"
@@ -356,9 +391,11 @@ func cellsTable(cells []results.Cell) *table {
 		if c.Repeat > 1 {
 			role = strings.TrimPrefix(role+", repeat "+strconv.Itoa(c.Repeat), ", ")
 		}
-		below := params(c)
+		name := strings.Split(c.ID, "/")
+		own := slices.DeleteFunc(params(c), func(s string) bool { return slices.Contains(common, s) || slices.Contains(name, s) })
+		below := strings.Join(own, ", ")
 		if role != "" {
-			below += " · " + role
+			below = strings.TrimPrefix(below+" · "+role, " · ")
 		}
 		p99 := text(maybe(c.EndToEnd.P99, milliseconds))
 		if c.Backlog.Verdict == "unstable" && c.EndToEnd.P99 != nil {
@@ -424,23 +461,17 @@ func slowest(cells []results.Cell) *table {
 		if c.Role == "calibration" {
 			continue
 		}
-		for _, s := range c.Slowest {
+		mine := slices.Clone(c.Slowest)
+		slices.SortStableFunc(mine, func(a, b results.Traced) int { return compare(b.E2Ems, a.E2Ems) })
+		for _, s := range mine[:min(len(mine), 4)] { // else they all would be of the cell with the longest queue
 			all = append(all, one{c.ID, s})
 		}
 	}
 	if len(all) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(all, func(a, b one) int {
-		switch {
-		case a.E2Ems > b.E2Ems:
-			return -1
-		case a.E2Ems < b.E2Ems:
-			return 1
-		}
-		return 0
-	})
-	t := &table{Caption: "The slowest subjects of all cells, and where they spent their time", Columns: columns("#e2e", "cell", "trace", "#accept", "#request queue", "#service", "#response queue", "#store", "subject")}
+	slices.SortStableFunc(all, func(a, b one) int { return compare(b.E2Ems, a.E2Ems) })
+	t := &table{Caption: "The slowest subjects, at most four of a cell, and where they spent their time", Columns: columns("#e2e", "cell", "trace", "#accept", "#request queue", "#service", "#response queue", "#store", "subject")}
 	for _, s := range all[:min(len(all), 20)] {
 		trace := entry{Text: orUnknown(s.TraceID), Code: true}
 		if strings.HasPrefix(s.Link, "http://") || strings.HasPrefix(s.Link, "https://") {
@@ -465,7 +496,7 @@ func methodOf(r results.Results) method {
 	seen := map[string]bool{}
 	for _, c := range r.Cells {
 		if x := c.CapacityModel; x.C > 0 {
-			line := fmt.Sprintf("work %s: o = %s, s = %s", milliseconds(c.Params.WorkMs), milliseconds(x.Oms), milliseconds(x.Sms))
+			line := fmt.Sprintf("work %s: o = %s, s = %s", setting(c.Params.WorkMs/1000), milliseconds(x.Oms), milliseconds(x.Sms))
 			if !seen[line] && len(m.Model) < 6 {
 				m.Model = append(m.Model, line)
 			}
@@ -497,9 +528,13 @@ func methodOf(r results.Results) method {
 			maybe(c.EndToEnd.P50, milliseconds), maybe(c.Uncorrected.P50, milliseconds), maybe(c.EndToEnd.P99, milliseconds), maybe(c.Uncorrected.P99, milliseconds),
 			milliseconds(c.EndToEnd.Max), milliseconds(c.Uncorrected.Max), maybe(c.Slip.P99, milliseconds), with(number(c.Sender.CPUCores), " cores"))...))
 	}
+	lo, hi, n := math.Inf(1), math.Inf(-1), 0
 	for _, c := range r.Cells {
 		if c.Simulated == nil {
 			continue
+		}
+		if q := c.Simulated.CompletedRate / c.CompletedRate.Mean; usable(c) && finite(q) {
+			lo, hi, n = min(lo, q), max(hi, q), n+1
 		}
 		if m.Simulated == nil {
 			m.Simulated = &table{Caption: "The same loads on the same setups, simulated", Columns: columns("cell", "#completed", "#simulated", "#ratio", "#drained in", "#simulated", "#ratio")}
@@ -507,6 +542,9 @@ func methodOf(r results.Results) method {
 		s := c.Simulated
 		m.Simulated.Rows = append(m.Simulated.Rows, append([]entry{{Text: c.ID, Code: true}}, row(perSecond(c.CompletedRate.Mean), perSecond(s.CompletedRate), ratio(s.CompletedRate, c.CompletedRate.Mean),
 			maybe(c.Backlog.DrainS, seconds), maybe(s.DrainS, seconds), ratio(of(s.DrainS), of(c.Backlog.DrainS)))...))
+	}
+	if n > 0 {
+		m.Simulation = fmt.Sprintf("The simulation of which forecasts are made, run with the loads of %s, completes %s of what was measured.", plural(n, "cell", "cells"), between(lo, hi))
 	}
 	return m
 }
@@ -556,8 +594,8 @@ func setup(r results.Results) []group {
 		reserved = strconv.Itoa(*s.ReservedConc)
 	}
 	return append(groups, group{"The stack as it was found, and is restored to", known(
-		item{"MaximumConcurrency of requests", concurrency}, item{"batch size of requests", strconv.Itoa(s.Batch)}, item{"batching window", seconds(s.WindowS)},
-		item{"subjects of a batch at a time", strconv.Itoa(s.Parallelism)}, item{"visibility timeout", seconds(s.VisibilityS)}, item{"function timeout", seconds(s.FunctionTimeoutS)},
+		item{"MaximumConcurrency of requests", concurrency}, item{"batch size of requests", strconv.Itoa(s.Batch)}, item{"batching window", setting(s.WindowS)},
+		item{"subjects of a batch at a time", strconv.Itoa(s.Parallelism)}, item{"visibility timeout", setting(s.VisibilityS)}, item{"function timeout", setting(s.FunctionTimeoutS)},
 		item{"reserved concurrency", reserved}, item{"MaximumConcurrency of responses", strconv.Itoa(s.ResponsesConc)}, item{"batch size of responses", strconv.Itoa(s.ResponsesBatch)},
 		item{"concurrency of the account", count(s.AccountConc)}, item{"receives before the dead-letter queue", strconv.Itoa(s.MaxReceiveCount)},
 		item{"function", s.HandlerFunction}, item{"mapping", s.RequestsMappingID},

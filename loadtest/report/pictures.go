@@ -21,12 +21,12 @@ func figures(r results.Results) []figure {
 	return f
 }
 
-// pick returns the measured cells of an experiment: calibration and controls are left out, and those that are not valid
-// if onlyValid.
-func pick(cells []results.Cell, experiment string, onlyValid bool) []results.Cell {
+// pick returns the measured cells of an experiment: calibration and controls are left out, and those
+// that are not usable if onlyUsable.
+func pick(cells []results.Cell, experiment string, onlyUsable bool) []results.Cell {
 	var picked []results.Cell
 	for _, c := range cells {
-		if c.Experiment == experiment && (c.Role == "measured" || c.Role == "") && (valid(c) || !onlyValid) {
+		if c.Experiment == experiment && (c.Role == "measured" || c.Role == "") && (usable(c) || !onlyUsable) {
 			picked = append(picked, c)
 		}
 	}
@@ -43,11 +43,11 @@ func first(cells []results.Cell, enough func([]results.Cell) bool, experiments .
 	return nil
 }
 
-// saturated returns the valid cells that were asked for more than their predicted capacity, and so show their capacity.
+// saturated returns the usable cells that were asked for more than their predicted capacity, and so show their capacity.
 func saturated(cells []results.Cell) []results.Cell {
 	var s []results.Cell
 	for _, c := range cells {
-		if valid(c) && c.Role != "calibration" && (c.Params.Queue == "sqs" || c.Params.Queue == "") && c.PredictedCapacity != nil &&
+		if usable(c) && c.Role != "calibration" && (c.Params.Queue == "sqs" || c.Params.Queue == "") && c.PredictedCapacity != nil &&
 			*c.PredictedCapacity > 0 && c.OfferedRate > 1.02**c.PredictedCapacity {
 			s = append(s, c)
 		}
@@ -119,7 +119,7 @@ func knee(r results.Results) []figure {
 	var x, y []float64
 	all := pick(r.Cells, experiment, false)
 	for _, c := range all {
-		if !valid(c) {
+		if !usable(c) {
 			x, y = append(x, c.OfferedRate), append(y, c.CompletedRate.Mean)
 		}
 	}
@@ -151,6 +151,9 @@ func finish(f figure, c chart) []figure {
 	}
 	f.Wide, f.Narrow = template.HTML(c.SVG(draw.Wide)), template.HTML(c.SVG(draw.Narrow))
 	f.Numbers.Caption = f.Claim
+	if f.Numbers.Said != "" {
+		f.Numbers.Caption += " (" + f.Numbers.Said + ")"
+	}
 	return []figure{f}
 }
 
@@ -210,7 +213,7 @@ func every(n int) (rows []int, said string) {
 		rows = append(rows, i)
 	}
 	if k > 1 {
-		said = fmt.Sprintf(" Every %d steps; all are in the data of this page.", k)
+		said = fmt.Sprintf("every %d steps; all are in the data of this page", k)
 	}
 	return rows, said
 }
@@ -234,7 +237,7 @@ func accumulated(r results.Results) []figure {
 	c, s := *worst, worst.Series
 	k := min(len(s.Accepted), len(s.Completed))
 	accepted, completed, t := sums(s.Accepted[:k]), sums(s.Completed[:k]), times(s, k)
-	p := draw.Plot{X: draw.Axis{Label: "since the load began", Unit: draw.Seconds}, Y: draw.Axis{Label: "subjects, counted up"},
+	p := draw.Plot{X: draw.Axis{Label: "since the load began", Unit: draw.Seconds}, Y: draw.Axis{Label: "subjects, counted up", Unit: draw.Count},
 		Series: []draw.Series{{Name: "accepted", X: t, Y: accepted}, {Name: "completed", X: t, Y: completed}},
 		Areas:  []draw.Area{{Name: "backlog", X: t, Lo: completed, Hi: accepted, Color: 1}}}
 	if c.Backlog.Peak > 0 {
@@ -250,10 +253,9 @@ func accumulated(r results.Results) []figure {
 		Claim: fmt.Sprintf("%s: at %s offered, %s are completed, and up to %s wait", short(c), perSecond(c.OfferedRate), perSecond(c.CompletedRate.Mean), plural(c.Backlog.Peak, "subject", "subjects")),
 		How:   "Between the lines is the backlog: upwards how many subjects wait, sideways how long the next one will."}
 	rows, said := every(k + 1)
-	f.How += said
-	f.Numbers = table{Columns: columns("#time", "#accepted", "#completed", "#backlog")}
+	f.Numbers = table{Said: said, Columns: columns("#time", "#accepted", "#completed", "#backlog")}
 	for _, i := range rows {
-		f.Numbers.Rows = append(f.Numbers.Rows, row(seconds(t[i]), number(accepted[i]), number(completed[i]), number(accepted[i]-completed[i])))
+		f.Numbers.Rows = append(f.Numbers.Rows, row(seconds(t[i]), whole(accepted[i]), whole(completed[i]), whole(accepted[i]-completed[i])))
 	}
 	return finish(f, p)
 }
@@ -278,9 +280,12 @@ func backlogs(r results.Results) []figure {
 }
 
 func backlog(experiment string, cells []results.Cell) []figure {
-	p := draw.Plot{X: draw.Axis{Label: "since the load began", Unit: draw.Seconds}, Y: draw.Axis{Label: "backlog (subjects)"}}
+	p := draw.Plot{X: draw.Axis{Label: "since the load began", Unit: draw.Seconds}, Y: draw.Axis{Label: "backlog (subjects)", Unit: draw.Count}}
 	f := figure{ID: "backlog-" + experiment, How: "Subjects accepted and not yet completed."}
 	f.Numbers = table{Columns: columns("cell", "#offered", "#peak", "#drained in", "#predicted", "#measured / predicted")}
+	if experiment == "E6" {
+		f.Numbers.Columns = columns("cell", "#offered", "#peak", "#outage", "#recovered in", "#predicted", "#measured / predicted")
+	}
 	peak := 0
 	for _, c := range cells {
 		peak = max(peak, c.Backlog.Peak)
@@ -294,6 +299,12 @@ func backlog(experiment string, cells []results.Cell) []figure {
 		}
 		name, label := short(c), draw.AtPeak
 		switch d := c.Backlog.DrainS; {
+		case c.RecoveryS != nil && c.PredictedRecoveryS != nil:
+			name += fmt.Sprintf(": recovered in %s, predicted %s", seconds(*c.RecoveryS), seconds(*c.PredictedRecoveryS))
+		case c.RecoveryS != nil:
+			name += ": recovered in " + seconds(*c.RecoveryS)
+		case c.Params.OutageS > 0:
+			name += ": not recovered"
 		case c.Backlog.Peak*50 < peak: // as flat as it is, its name is beside its end
 			label = draw.AtEnd
 			if len(name) < 12 {
@@ -317,6 +328,10 @@ func backlog(experiment string, cells []results.Cell) []figure {
 				predicted = true
 				p.Series = append(p.Series, draw.Series{Name: short(c) + ", predicted", X: []float64{end, end + *d}, Y: []float64{b[at], 0}, Color: i + 1, Dashed: true, Label: draw.None})
 			}
+		}
+		if experiment == "E6" {
+			f.Numbers.Rows = append(f.Numbers.Rows, append([]entry{{Text: c.ID, Code: true}}, row(perSecond(c.OfferedRate), count(c.Backlog.Peak), seconds(c.Params.OutageS), maybe(c.RecoveryS, seconds), maybe(c.PredictedRecoveryS, seconds), ratio(of(c.RecoveryS), of(c.PredictedRecoveryS)))...))
+			continue
 		}
 		f.Numbers.Rows = append(f.Numbers.Rows, append([]entry{{Text: c.ID, Code: true}}, row(perSecond(c.OfferedRate), count(c.Backlog.Peak), maybe(c.Backlog.DrainS, seconds), maybe(c.PredictedDrainS, seconds), ratio(of(c.Backlog.DrainS), of(c.PredictedDrainS)))...))
 	}
@@ -369,12 +384,21 @@ func accuracy(r results.Results) []figure {
 		lo, hi = min(lo, measured/predicted), max(hi, measured/predicted)
 		f.Numbers.Rows = append(f.Numbers.Rows, append([]entry{{Text: c.ID, Code: true}}, row(perSecond(predicted), perSecond(measured), interval(c.CompletedRate, number), ratio(measured, predicted))...))
 	}
-	f.Claim = fmt.Sprintf("Measured capacity is %.3f to %.3f of what was predicted", lo, hi)
+	f.Claim = "Measured capacity is " + between(lo, hi) + " of what was predicted"
 	f.How = "Cells that were offered more than their predicted capacity, by experiment."
 	if r2, ok := determination(x, y); ok {
 		f.How += fmt.Sprintf(" R² = %.4f about the diagonal, n %d.", r2, len(x))
 	}
 	return finish(f, p)
+}
+
+// between writes a range of ratios.
+func between(lo, hi float64) string {
+	from, to := strconv.FormatFloat(lo, 'f', 3, 64), strconv.FormatFloat(hi, 'f', 3, 64)
+	if from == to {
+		return from
+	}
+	return from + " to " + to
 }
 
 // determination is R² of y about the line y = x: 1 − Σ(y−x)² / Σ(y−ȳ)². It needs three points that differ.
@@ -497,7 +521,7 @@ func fates(f figure, cells []results.Cell, name func(results.Cell) string) []fig
 		{"on the way", func(c results.Counts) int { return c.Open }},
 		{"no answer, or not sent", func(c results.Counts) int { return c.Unanswered + c.Unsent }},
 	}
-	b := draw.Bars{Axis: draw.Axis{Label: "subjects"}, Stacked: true}
+	b := draw.Bars{Axis: draw.Axis{Label: "subjects", Unit: draw.Count}, Stacked: true}
 	names := []string{"cell"}
 	for _, c := range cells {
 		b.Groups = append(b.Groups, name(c))
@@ -547,12 +571,15 @@ func queues(r results.Results) []figure {
 	var rejected []string
 	for _, c := range cells {
 		if c.Counts.Scheduled > 0 && c.Repeat <= 1 {
-			share := float64(c.Counts.Rejected) / float64(c.Counts.Scheduled)
-			if c.Counts.Rejected == 0 {
-				rejected = append(rejected, "none with "+name(c))
-			} else {
-				rejected = append(rejected, fmt.Sprintf("%s with %s", draw.Percent.Format(share), name(c)))
+			how := "without a queue"
+			if c.Params.Queue != "none" {
+				how = "with the " + name(c)
 			}
+			share := "nothing"
+			if c.Counts.Rejected > 0 {
+				share = draw.Percent.Format(float64(c.Counts.Rejected) / float64(c.Counts.Scheduled))
+			}
+			rejected = append(rejected, share+" "+how)
 		}
 	}
 	return fates(figure{ID: "queues", Claim: "Rejected of the same burst: " + list(rejected),
@@ -566,7 +593,7 @@ func visibility(r results.Results) []figure {
 		return nil
 	}
 	cells = cells[:min(len(cells), 12)]
-	b := draw.Bars{Axis: draw.Axis{Label: "answers delivered"}, Stacked: true}
+	b := draw.Bars{Axis: draw.Axis{Label: "answers delivered", Unit: draw.Count}, Stacked: true}
 	f := figure{ID: "visibility", How: "Deliveries of answers to the sink. One more than one for a subject is work that was done again for nothing."}
 	f.Numbers = table{Columns: columns("cell", "#visibility timeout", "#work", "#completed", "#delivered", "#again", "#completed rate", "#predicted", "verdict")}
 	once, again := draw.Part{Name: "the first"}, draw.Part{Name: "again"}
@@ -578,12 +605,12 @@ func visibility(r results.Results) []figure {
 		b.Groups = append(b.Groups, short(c))
 		once.Values = append(once.Values, float64(c.Counts.Deliveries-c.Counts.Duplicates))
 		again.Values = append(again.Values, float64(c.Counts.Duplicates))
-		f.Numbers.Rows = append(f.Numbers.Rows, append([]entry{{Text: c.ID, Code: true}}, row(seconds(c.Params.VisibilityS), milliseconds(c.Params.WorkMs), count(c.Counts.Completed), count(c.Counts.Deliveries), count(c.Counts.Duplicates), perSecond(c.CompletedRate.Mean), maybe(c.PredictedCapacity, perSecond), orUnknown(c.Backlog.Verdict))...))
+		f.Numbers.Rows = append(f.Numbers.Rows, append([]entry{{Text: c.ID, Code: true}}, row(setting(c.Params.VisibilityS), setting(c.Params.WorkMs/1000), count(c.Counts.Completed), count(c.Counts.Deliveries), count(c.Counts.Duplicates), perSecond(c.CompletedRate.Mean), maybe(c.PredictedCapacity, perSecond), orUnknown(c.Backlog.Verdict))...))
 	}
 	b.Parts = []draw.Part{once, again}
 	f.Claim = "No subject was done twice"
 	if worst.Counts.Duplicates > 0 {
-		f.Claim = fmt.Sprintf("With a visibility of %s and %s of work, %s are done again", seconds(worst.Params.VisibilityS), milliseconds(worst.Params.WorkMs), plural(worst.Counts.Duplicates, "subject", "subjects"))
+		f.Claim = fmt.Sprintf("With a visibility timeout of %s and work of %s, work is done again %s", setting(worst.Params.VisibilityS), setting(worst.Params.WorkMs/1000), plural(worst.Counts.Duplicates, "time", "times"))
 	}
 	return finish(f, b)
 }
@@ -613,6 +640,6 @@ func batches(r results.Results) []figure {
 		f.Numbers.Rows = append(f.Numbers.Rows, append([]entry{{Text: c.ID, Code: true}}, row(strconv.Itoa(c.Params.Batch), strconv.Itoa(c.CapacityModel.P), maybe(c.PredictedCapacity, perSecond), perSecond(c.CompletedRate.Mean), interval(c.CompletedRate, number), ratio(c.CompletedRate.Mean, of(c.PredictedCapacity)))...))
 	}
 	b.Parts = []draw.Part{predicted, measured}
-	f.Claim = fmt.Sprintf("Batches of %d complete %s, batches of %d %s", low.Params.Batch, perSecond(low.CompletedRate.Mean), high.Params.Batch, perSecond(high.CompletedRate.Mean))
+	f.Claim = fmt.Sprintf("%s with batches of %d, %s with batches of %d", perSecond(low.CompletedRate.Mean), low.Params.Batch, perSecond(high.CompletedRate.Mean), high.Params.Batch)
 	return finish(f, b)
 }

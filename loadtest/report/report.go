@@ -53,6 +53,9 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"example.com/arvo/loadtest/results"
 )
@@ -81,7 +84,7 @@ func HTML(w io.Writer, r results.Results) error {
 	if err := layout.Execute(&b, p); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	if _, err := w.Write(b.Bytes()); err != nil {
+	if _, err := w.Write(bytes.Map(visible, b.Bytes())); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	return nil
@@ -97,5 +100,23 @@ func embedded(r results.Results) (template.JS, error) {
 		return "", err
 	}
 	json.HTMLEscape(&escaped, compact.Bytes())
-	return template.JS(escaped.String()), nil
+	// What visible would replace is written as an escape, which means the same.
+	var safe strings.Builder
+	for _, c := range escaped.String() {
+		if visible(c) == c {
+			safe.WriteRune(c)
+		} else {
+			fmt.Fprintf(&safe, `\u%04x`, c)
+		}
+	}
+	return template.JS(safe.String()), nil
+}
+
+// visible replaces control characters, and those that turn the direction of writing: with them a name could look like
+// another, or turn the text around it.
+func visible(c rune) rune {
+	if unicode.IsControl(c) && c != '\n' && c != '\t' || unicode.Is(unicode.Bidi_Control, c) || c == '\uFFFE' || c == '\uFFFF' {
+		return utf8.RuneError
+	}
+	return c
 }

@@ -12,6 +12,7 @@ const maxRows = 120
 // A table is numbers as they are shown.
 type table struct {
 	Caption string
+	Said    string // in the caption, of which rows it has
 	Columns []column
 	Rows    [][]entry
 }
@@ -23,14 +24,21 @@ type column struct {
 
 // An entry is what stands in one place of a table.
 type entry struct {
-	Text  string
-	Below string // in small letters
-	Title string // where the text is not all
-	Code  bool
-	Bad   bool // to be looked at; the text says so, too
-	Link  string
-	Chart template.HTML
+	Text    string
+	Below   string // in small letters
+	Title   string // where the text is not all
+	Code    bool
+	Bad     bool // to be looked at; the text says so, too
+	Link    string
+	Heading bool // the only entry of a row that begins a group of others
+	Chart   template.HTML
 }
+
+// Long reports whether the small letters need a wider column.
+func (e entry) Long() bool { return len(e.Below) > 30 }
+
+// Short reports whether code stays on one line.
+func (e entry) Short() bool { return len(e.Text) <= 40 }
 
 func text(s string) entry { return entry{Text: s} }
 

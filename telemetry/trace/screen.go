@@ -111,7 +111,7 @@ func (s screen) wrap(text string, columns int) []string {
 		if used > 0 {
 			line, used = line+" ", used+1
 		}
-		for n > columns { // a word that is longer than a line
+		for n > columns { // a word that is longer than a line, which has room for any character
 			head := head(word, columns)
 			lines = append(lines, line+head)
 			line, used = "", 0
@@ -177,11 +177,11 @@ func columnsOfRune(r rune) int {
 	return 1
 }
 
-// head is as much of a text as fits in so many columns; at least one character.
+// head is as much of a text as fits in so many columns.
 func head(s string, columns int) string {
 	n := 0
 	for i, r := range s {
-		if n += columnsOfRune(r); n > columns && i > 0 {
+		if n += columnsOfRune(r); n > columns {
 			return s[:i]
 		}
 	}

@@ -20,8 +20,8 @@ import (
 
 const handler = "arvo-federated_handler"
 
-// unqueue has the rule of the requests invoke the function instead of filling its queue.
-func (s *system) unqueue() {
+// unqueue has the rule of the requests invoke the function, with a qualifier or without, instead of filling its queue.
+func (s *system) unqueue(qualifier string) {
 	s.t.Helper()
 	ctx := s.t.Context()
 	bus, rule := aws.String(s.Output("BusName")), aws.String("arvo-hosted")
@@ -34,7 +34,7 @@ func (s *system) unqueue() {
 		s.t.Fatal(targets, err)
 	}
 	target := targets.Targets[0] // PutTargets replaces the target of an id
-	target.Arn = f.FunctionArn
+	target.Arn = aws.String(*f.FunctionArn + qualifier)
 	out, err := s.events.PutTargets(ctx, &eventbridge.PutTargetsInput{EventBusName: bus, Rule: rule, Targets: []ebtypes.Target{target}})
 	if err != nil || out.FailedEntryCount > 0 {
 		s.t.Fatal(out, err)
@@ -53,7 +53,7 @@ func (s *system) reserve(n int32) {
 func TestARuleInvokesAFunction(t *testing.T) {
 	t.Parallel()
 	s := start(t, stack.Config{})
-	s.unqueue()
+	s.unqueue(":$LATEST")
 	subject := s.post("com.payment.charge", charge)
 	v, ok := s.get(subject, 10)
 	if !ok || v.Status != "completed" || len(v.Events) != 1 || v.Events[0].ReceivedAt == 0 {
@@ -70,7 +70,7 @@ func TestARuleInvokesAFunction(t *testing.T) {
 func TestAFunctionWithoutConcurrencyHasAHiddenQueue(t *testing.T) {
 	t.Parallel()
 	s := start(t, stack.Config{})
-	s.unqueue()
+	s.unqueue("")
 	s.reserve(0)
 	subjects := []string{s.post("com.payment.charge", charge), s.post("com.payment.charge", charge)}
 	eventually(t, "both are throttled and wait", func() bool { return s.Waiting(handler) == 2 })
@@ -98,7 +98,7 @@ func TestAFunctionWithoutConcurrencyHasAHiddenQueue(t *testing.T) {
 func TestAStackEndsWhenItsHiddenQueueIsEmpty(t *testing.T) {
 	t.Parallel()
 	s := start(t, stack.Config{})
-	s.unqueue()
+	s.unqueue("")
 	s.reserve(1)
 	const n = 3
 	for i := range n {

@@ -206,14 +206,15 @@ func (s *Stack) target(arn string) (bus.Target, bool) {
 		return queueTarget{q}, true
 	}
 	for _, f := range s.graph.Functions {
-		if f.ARN == arn {
+		if f.ARN == strings.TrimSuffix(arn, ":$LATEST") { // the only version there is
 			return functionTarget{s.functions, f.Name}, true
 		}
 	}
 	return nil, false
 }
 
-// A functionTarget is invoked asynchronously, as EventBridge does it: what becomes of the event then is Lambda's affair.
+// A functionTarget is invoked asynchronously, as EventBridge does it: what becomes of the event then is Lambda's affair. One
+// that is larger than Lambda takes, 1 MB with its envelope, is refused, and so goes to the rule's dead-letter queue.
 type functionTarget struct {
 	functions *function.Service
 	name      string

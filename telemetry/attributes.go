@@ -29,6 +29,8 @@ const (
 	keyClientTrace    = attribute.Key("arvo.client.trace_id")
 	keyMessageHandler = attribute.Key("arvo.message.handler") // the source of the service that took a message
 	keyReceives       = attribute.Key("arvo.message.receives")
+	keyFirstReceived  = attribute.Key("arvo.message.first_received_at")
+	keyBeginUnknown   = attribute.Key("arvo.bus.begin_unknown") // the bus took the event at its start, or before
 	keyEnvelopeID     = attribute.Key("arvo.envelope.id")
 	keyAWSService     = attribute.Key("arvo.aws.service")
 	keyExpectedError  = attribute.Key("arvo.aws.expected_error")

@@ -29,9 +29,13 @@ type message struct {
 	outcome string
 }
 
-// Delivery decorates the handling of a message. In the trace of the event it reports how the event came here, the bus and
-// the queue, and the message as a segment of the function. Whether anything is reported is up to the event's traceparent.
-func (t *Telemetry) Delivery(next func(context.Context, broker.Delivery) error) func(context.Context, broker.Delivery) error {
+// Delivery decorates the handling of a message ([broker.ConsumerConfig].Around). In the trace of the event it reports how the event
+// came here, the bus and the queue, and the message as a segment of the function. Whether anything is reported is up to the event's
+// traceparent.
+//
+// An event that comes straight from a rule has crossed the bus and no queue: the time that Lambda kept it for is the bus's. A message that
+// is refused fails in the trace that it names, if it names one, and else in that of the invocation.
+func (t *Telemetry) Delivery(next broker.Handle) broker.Handle {
 	return func(ctx context.Context, d broker.Delivery) (err error) {
 		received := time.Now()
 		outer := scopeOf(ctx)
@@ -39,18 +43,20 @@ func (t *Telemetry) Delivery(next func(context.Context, broker.Delivery) error) 
 		if outer != nil {
 			s.invocation, s.root = outer.invocation, outer.root // the latter if the message has no trace of its own
 		}
-		creation, traced := parseTraceparent(d.Event.Traceparent)
-		if !traced {
-			creation, traced = parseTraceHeader(d.TraceHeader)
-		}
 		queue := ""
 		if s.invocation != nil {
 			queue = s.invocation.queue
 		}
-		hops := t.hops && queue != "" && t.bus != ""
+		byBus := uuid.Validate(d.Envelope.ID) == nil // a bus gives its envelopes UUIDs
+		direct := queue == "" && d.MessageID == "" && byBus
+		creation, traced := parseTraceparent(d.Event.Traceparent)
+		if !traced && !direct { // the header of an invocation names what is in ctx already
+			creation, traced = parseTraceHeader(d.TraceHeader)
+		}
+		hops := t.hops && t.bus != "" && (queue != "" || direct)
 		begun := false
-		if !traced && hops {
-			creation, begun = begin(d, s.invocation.span.TraceFlags())
+		if !traced && hops && !direct && byBus && d.Event.ID != "" {
+			creation, begun = begin(d, s.invocation.span.TraceFlags()), true
 			traced = begun
 		}
 		parent := ctx
@@ -71,6 +77,9 @@ func (t *Telemetry) Delivery(next func(context.Context, broker.Delivery) error) 
 				}
 				s.root = &root{shape: shapeSegment, invocation: s.invocation, anchor: anchor}
 			}
+		}
+		if inv := s.invocation; direct && inv != nil && inv.recording != nil {
+			inv.recording.SetAttributes(semconv.FaaSTriggerPubSub)
 		}
 		span := trace.SpanFromContext(parent)
 		ctx = context.WithValue(parent, scopeKey{}, s)
@@ -104,12 +113,9 @@ func (t *Telemetry) Delivery(next func(context.Context, broker.Delivery) error) 
 }
 
 // begin is the trace of an event that came without one, put on the bus by somebody who knows nothing of traces: nobody
-// reports the span, and the trace begins with the bus. The id is derived, so that each delivery is in the same trace, and is none of its batch's. ok is false for what
-// did not come by the bus, such as the constant of a schedule: a bus gives its envelopes UUIDs.
-func begin(d broker.Delivery, flags trace.TraceFlags) (sc trace.SpanContext, ok bool) {
-	if uuid.Validate(d.Envelope.ID) != nil {
-		return sc, false
-	}
+// reports the span, and the trace begins with the bus. The id is derived, so that each delivery is in the same trace, and is
+// none of its batch's.
+func begin(d broker.Delivery, flags trace.TraceFlags) trace.SpanContext {
 	at := d.SentAt
 	if at.IsZero() {
 		at = d.ReceivedAt
@@ -122,7 +128,7 @@ func begin(d broker.Delivery, flags trace.TraceFlags) (sc trace.SpanContext, ok 
 	var id trace.TraceID
 	binary.BigEndian.PutUint32(id[:4], uint32(at.Unix())) // X-Ray's ids begin with the time
 	copy(id[4:], hash.Sum(nil))
-	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: CreationID(id, d.Event.ID), TraceFlags: flags, Remote: true}), true
+	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: id, SpanID: CreationID(id, d.Event.ID), TraceFlags: flags, Remote: true})
 }
 
 // consume starts the span of a message.
@@ -137,9 +143,12 @@ func (t *Telemetry) consume(ctx context.Context, s *scope, d broker.Delivery, qu
 	}
 	ctx, span := t.tracer.Start(ctx, name, options...)
 	if span.IsRecording() {
+		system, id := semconv.MessagingSystemAWSSQS, semconv.MessagingMessageID(clip(d.MessageID, maxText))
+		if d.MessageID == "" { // straight from the bus
+			system, id = messagingEventBridge, semconv.MessagingMessageID(clip(d.ID, maxText))
+		}
 		span.SetAttributes(
-			semconv.MessagingSystemAWSSQS, semconv.MessagingOperationTypeProcess, semconv.MessagingOperationName("process"),
-			semconv.MessagingDestinationName(queue), semconv.MessagingMessageID(clip(d.MessageID, maxText)),
+			system, id, semconv.MessagingOperationTypeProcess, semconv.MessagingOperationName("process"), semconv.MessagingDestinationName(queue),
 			semconv.CloudEventsEventSubject(clip(d.Event.Subject, segment.MaxAnnotationValue)), semconv.CloudEventsEventType(clip(d.Event.Type, maxText)),
 			semconv.CloudEventsEventID(clip(d.Event.ID, maxText)), semconv.CloudEventsEventSource(clip(d.Event.Source, maxText)),
 			keyReceives.Int(d.Receives), keyEnvelopeID.String(clip(d.ID, maxText)),
@@ -161,48 +170,66 @@ func (inv *invocation) link(ctx context.Context, message trace.SpanContext) {
 	}
 }
 
-// crossed reports the bus, beneath the sender's span if there is one, and the queue that a message came by, and returns the
-// context of the queue's span. No such hop
-// reports itself: whoever receives does, under ids that are derived, so that a second delivery overwrites the first one's.
-//
-// The bus runs from the event's time to the arrival in the queue, but not from before the second in which the bus took the
-// event in, which tells of an event that was kept for a while before it was published. Clocks differ, and an event may claim any time:
-// no hop ends before it begins.
+// crossed reports the bus, beneath the sender's span if there is one, and the queue that a message came by, if there is one, and
+// returns the context of the last one's span. No such hop reports itself: whoever receives does, under ids that are derived, so that a second
+// delivery overwrites the first one's. The queue tells how often it has given the message out, if more than once.
 func (t *Telemetry) crossed(ctx context.Context, s *scope, creation trace.SpanContext, sender segment.ID, d broker.Delivery) context.Context {
-	received := d.ReceivedAt
 	sent := d.SentAt
-	if sent.IsZero() || sent.After(received) {
-		sent = received
+	if sent.IsZero() || sent.After(d.ReceivedAt) {
+		sent = d.ReceivedAt
 	}
-	published := d.Time
-	if at, err := time.Parse(time.RFC3339Nano, d.Event.Time); err == nil && at.After(published) {
-		published = at
-	}
-	if published.After(sent) || published.IsZero() {
-		published = sent
-	}
+	published, known := publishedAt(d, sent)
 	traceID := segment.TraceID(creation.TraceID())
 	bus := segment.Document{
 		TraceID: traceID, ParentID: sender, Name: t.bus, Origin: segment.OriginEvents, Start: segment.At(published), End: segment.At(sent),
 	}
 	bus.ID = segment.HopID(traceID, bus.ParentID, bus.Origin, bus.Name)
-	queue := segment.Document{
-		TraceID: traceID, ParentID: bus.ID, Name: s.invocation.queue, Origin: segment.OriginQueue, Start: bus.End, End: segment.At(received),
-		ResourceARN: s.invocation.queueARN,
+	if !known {
+		addMetadata(&bus, string(keyBeginUnknown), segment.Bool(true))
 	}
-	queue.ID = segment.HopID(traceID, queue.ParentID, queue.Origin, queue.Name)
-	if d.Receives > 1 {
-		addMetadata(&queue, string(keyReceives), segment.Int(int64(d.Receives)))
-	}
+	last := &bus
 	if t.daemon != nil {
 		t.daemon.send(&bus)
-		t.daemon.send(&queue)
 	}
 	if t.collector != nil {
-		ctx := t.hop(ctx, s, &bus, messagingEventBridge, keyEnvelopeID.String(clip(d.ID, maxText)))
-		t.hop(ctx, s, &queue, semconv.MessagingSystemAWSSQS, keyQueueARN.String(s.invocation.queueARN), keyReceives.Int(d.Receives))
+		ctx = t.hop(ctx, s, &bus, messagingEventBridge, keyEnvelopeID.String(clip(d.ID, maxText)), keyBeginUnknown.Bool(!known))
 	}
-	return trace.ContextWithSpanContext(ctx, creation.WithSpanID(trace.SpanID(queue.ID)))
+	if s.invocation != nil && s.invocation.queue != "" {
+		queue := segment.Document{
+			TraceID: traceID, ParentID: bus.ID, Name: s.invocation.queue, Origin: segment.OriginQueue, Start: bus.End, End: segment.At(d.ReceivedAt),
+			ResourceARN: s.invocation.queueARN,
+		}
+		queue.ID = segment.HopID(traceID, queue.ParentID, queue.Origin, queue.Name)
+		if d.Receives > 1 {
+			addMetadata(&queue, string(keyReceives), segment.Int(int64(d.Receives)))
+			addMetadata(&queue, string(semconv.MessagingMessageIDKey), segment.String(clip(d.MessageID, maxText)))
+			if !d.FirstReceivedAt.IsZero() {
+				addMetadata(&queue, string(keyFirstReceived), segment.String(d.FirstReceivedAt.UTC().Format(time.RFC3339Nano)))
+			}
+		}
+		last = &queue
+		if t.daemon != nil {
+			t.daemon.send(&queue)
+		}
+		if t.collector != nil {
+			t.hop(ctx, s, &queue, semconv.MessagingSystemAWSSQS, keyQueueARN.String(s.invocation.queueARN), keyReceives.Int(d.Receives))
+		}
+	}
+	return trace.ContextWithSpanContext(ctx, creation.WithSpanID(trace.SpanID(last.ID)))
+}
+
+// publishedAt is when the bus took the event in. That is not told to whoever receives it, but for the second. An event that claims to have
+// been made within that second, or after it, was published as soon as it was made, as nearly all are; known is
+// true. One that is older was kept for a while before it was published, one from the future was made by another clock: then the
+// time is the latest that it can have been, so that nobody takes for the bus's what was another's.
+func publishedAt(d broker.Delivery, arrived time.Time) (at time.Time, known bool) {
+	if made, err := time.Parse(time.RFC3339Nano, d.Event.Time); err == nil && !made.Before(d.Time) && !made.After(arrived) {
+		return made, true
+	}
+	if at = d.Time.Add(time.Second); d.Time.IsZero() || at.After(arrived) {
+		at = arrived
+	}
+	return at, false
 }
 
 // hop is the span of a hop's document, for a collector, and returns a context to which the span is remote: what follows is a

@@ -32,13 +32,14 @@ func Example() {
 	service := t.Handler(newCharge(nil))
 	consumer := broker.NewConsumer(broker.ConsumerConfig{
 		Queue: sqs.NewFromConfig(cfg),
-		Handle: t.Delivery(func(ctx context.Context, d broker.Delivery) error {
+		Handle: func(ctx context.Context, d broker.Delivery) error {
 			out, err := service.Handle(ctx, d.Event)
 			if err != nil {
 				return err
 			}
 			return publisher.Publish(ctx, out...)
-		}),
+		},
+		Around: t.Delivery,
 	})
-	lambda.Start(t.Lambda(lambda.NewHandler(consumer.Batch)))
+	lambda.Start(t.Lambda(consumer))
 }

@@ -73,7 +73,7 @@ func (l *tracedLambda) Invoke(ctx context.Context, payload []byte) (out []byte, 
 		t.function.invoked(lc.InvokedFunctionArn)
 	}
 	s := &scope{invocation: inv}
-	parent, ok := facade(ctx)
+	parent, ok := t.facade(ctx)
 	if ok {
 		ctx = trace.ContextWithSpanContext(ctx, parent)
 	}
@@ -105,14 +105,21 @@ func (l *tracedLambda) Invoke(ctx context.Context, payload []byte) (out []byte, 
 		}
 	}
 
-	var timer *time.Timer
+	early := func() {} // ends what the timer has begun
 	if deadline, ok := ctx.Deadline(); ok {
-		timer = time.AfterFunc(time.Until(deadline)-lastCall, func() { t.flush(ctx, inv) })
+		flushed := make(chan struct{})
+		timer := time.AfterFunc(time.Until(deadline)-lastCall, func() {
+			defer close(flushed)
+			t.flush(ctx, inv)
+		})
+		early = func() {
+			if !timer.Stop() { // what it holds would be frozen with the function
+				<-flushed
+			}
+		}
 	}
 	defer func() {
-		if timer != nil {
-			timer.Stop()
-		}
+		early()
 		p := recover()
 		switch {
 		case p != nil:

@@ -665,8 +665,8 @@ func TestRubbishInTheTraceHeaderIsHarmless(t *testing.T) {
 }
 
 func TestTheHeaderOfTheEnvironmentServesWhereTheContextHasNone(t *testing.T) {
-	t.Setenv("_X_AMZN_TRACE_ID", theHeader)
-	w := newWorld(t, nil)
+	t.Setenv("_X_AMZN_TRACE_ID", batchHeader) // of another environment than the function's
+	w := newWorld(t, map[string]string{"_X_AMZN_TRACE_ID": theHeader})
 	f := w.Lambda(handlerFunc(func(context.Context, []byte) ([]byte, error) { return nil, nil }))
 	if _, err := f.Invoke(context.Background(), nil); err != nil {
 		t.Fatal(err)
@@ -676,7 +676,7 @@ func TestTheHeaderOfTheEnvironmentServesWhereTheContextHasNone(t *testing.T) {
 	}
 }
 
-// Clocks differ, and an event may claim any time.
+// Clocks differ, and an event may claim any time. Where it is not known when the bus took an event, no time is made up.
 func TestNoHopEndsBeforeItBegins(t *testing.T) {
 	received := time.Now()
 	second := received.Truncate(time.Second)
@@ -685,14 +685,16 @@ func TestNoHopEndsBeforeItBegins(t *testing.T) {
 		event          string
 		envelope, sent time.Time
 		start, between time.Time
+		unknown        bool
 	}{
-		{"as it should be", received.Add(-3 * time.Second).Format(time.RFC3339Nano), second.Add(-4 * time.Second), received.Add(-time.Second), received.Add(-3 * time.Second), received.Add(-time.Second)},
-		{"an event that was kept before it was published", "2020-01-01T00:00:00Z", second.Add(-4 * time.Second), received.Add(-time.Second), second.Add(-4 * time.Second), received.Add(-time.Second)},
-		{"an event from the future", "2999-01-01T00:00:00Z", second.Add(-4 * time.Second), received.Add(-time.Second), received.Add(-time.Second), received.Add(-time.Second)},
-		{"an event of no time", "yesterday", second.Add(-4 * time.Second), received.Add(-time.Second), second.Add(-4 * time.Second), received.Add(-time.Second)},
-		{"a queue whose clock is fast", received.Add(-3 * time.Second).Format(time.RFC3339Nano), second.Add(-4 * time.Second), received.Add(time.Hour), received.Add(-3 * time.Second), received},
-		{"a queue that does not tell", received.Add(-3 * time.Second).Format(time.RFC3339Nano), second.Add(-4 * time.Second), time.Time{}, received.Add(-3 * time.Second), received},
-		{"an envelope of no time", "yesterday", time.Time{}, received.Add(-time.Second), received.Add(-time.Second), received.Add(-time.Second)},
+		{"as it should be", received.Add(-3 * time.Second).Format(time.RFC3339Nano), second.Add(-4 * time.Second), received.Add(-time.Second), received.Add(-3 * time.Second), received.Add(-time.Second), false},
+		{"an event that was kept before it was published", "2020-01-01T00:00:00Z", second.Add(-time.Second), received.Add(-time.Second), received.Add(-time.Second), received.Add(-time.Second), true},
+		{"one that the bus kept after that, too", "2020-01-01T00:00:00Z", second.Add(-4 * time.Second), received.Add(-time.Second), second.Add(-3 * time.Second), received.Add(-time.Second), true},
+		{"an event from the future", "2999-01-01T00:00:00Z", second.Add(-4 * time.Second), received.Add(-time.Second), second.Add(-3 * time.Second), received.Add(-time.Second), true},
+		{"an event of no time", "yesterday", second.Add(-4 * time.Second), received.Add(-time.Second), second.Add(-3 * time.Second), received.Add(-time.Second), true},
+		{"a queue whose clock is fast", received.Add(-3 * time.Second).Format(time.RFC3339Nano), second.Add(-4 * time.Second), received.Add(time.Hour), received.Add(-3 * time.Second), received, false},
+		{"a queue that does not tell", received.Add(-3 * time.Second).Format(time.RFC3339Nano), second.Add(-4 * time.Second), time.Time{}, received.Add(-3 * time.Second), received, false},
+		{"an envelope of no time", "yesterday", time.Time{}, received.Add(-time.Second), received.Add(-time.Second), received.Add(-time.Second), true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, nil)
@@ -709,6 +711,9 @@ func TestNoHopEndsBeforeItBegins(t *testing.T) {
 			bus, queue := one(t, docs, "arvo-bus"), one(t, docs, "arvo-requests")
 			if bus.Start != segment.At(c.start) || bus.End != segment.At(c.between) || queue.Start != bus.End || queue.End != segment.At(received) {
 				t.Errorf("bus %v to %v, queue to %v", bus.Start.Time(), bus.End.Time(), queue.End.Time())
+			}
+			if unknown := metadata(bus)["arvo.bus.begin_unknown"] == "true"; unknown != c.unknown {
+				t.Errorf("its begin is unknown: %v", unknown)
 			}
 		})
 	}

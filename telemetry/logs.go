@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"go.opentelemetry.io/otel/trace"
 
@@ -10,9 +11,9 @@ import (
 )
 
 // Logs decorates a handler of log records: each that is written with a context gets the context's trace_id, xray_trace_id (the same in
-// X-Ray's form), span_id, subject and event_id, at the top level of the record. Callers give the context and none of these. A
-// record that names another trace, by an attribute xray_trace_id of its own, is about that one, and gets its trace_id alone:
-// so it is with what is said of one message by whoever handles its batch.
+// X-Ray's form), span_id, subject and event_id, at the top level of the record. Callers give the context and need none of these;
+// what a record says itself is left to it. A record that names another trace than its context's, by an attribute xray_trace_id,
+// is about that one, and gets its trace_id alone: so it is with what is said of a message by whoever handles its batch.
 //
 //	slog.SetDefault(slog.New(telemetry.Logs(slog.NewJSONHandler(os.Stdout, nil))))
 func Logs(next slog.Handler) slog.Handler { return &logs{next: next} }
@@ -48,11 +49,15 @@ func (l *logs) later(f func(slog.Handler) slog.Handler) slog.Handler {
 // Handle implements [slog.Handler].
 func (l *logs) Handle(ctx context.Context, record slog.Record) error {
 	var room [5]slog.Attr
-	attrs := room[:0]
-	if own, ok := traceOf(record); ok {
-		attrs = append(attrs, slog.String("trace_id", own.W3C()))
-	} else {
-		attrs = attrsOf(ctx, attrs)
+	attrs := attrsOf(ctx, room[:0])
+	if own, ok := traceOf(record); ok && own != segment.TraceID(trace.SpanContextFromContext(ctx).TraceID()) {
+		attrs = append(room[:0], slog.String("trace_id", own.W3C()))
+	}
+	if len(l.groups) == 0 && len(attrs) > 0 {
+		record.Attrs(func(a slog.Attr) bool { // a key stands once
+			attrs = slices.DeleteFunc(attrs, func(ours slog.Attr) bool { return ours.Key == a.Key })
+			return true
+		})
 	}
 	if len(l.groups) == 0 {
 		record.AddAttrs(attrs...)

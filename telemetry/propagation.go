@@ -3,7 +3,6 @@ package telemetry
 import (
 	"context"
 	"encoding/hex"
-	"os"
 	"strings"
 
 	"go.opentelemetry.io/otel/trace"
@@ -81,10 +80,10 @@ func Traceparent(ctx context.Context) string {
 
 // facade is the span that Lambda has made for the invocation, from the trace header in ctx or, without one, in the
 // environment: aws-lambda-go sets that only while invocations come one at a time.
-func facade(ctx context.Context) (trace.SpanContext, bool) {
+func (t *Telemetry) facade(ctx context.Context) (trace.SpanContext, bool) {
 	h, _ := ctx.Value("x-amzn-trace-id").(string)
 	if h == "" {
-		h = os.Getenv("_X_AMZN_TRACE_ID")
+		h = t.getenv("_X_AMZN_TRACE_ID")
 	}
 	return parseTraceHeader(h)
 }

@@ -36,6 +36,7 @@ type root struct {
 	done       []sdktrace.ReadOnlySpan
 	dropped    int
 	ended      bool
+	refused    bool           // there was no room for it, and so for none beneath it
 	inProgress bool           // has been sent so
 	apart      []trace.SpanID // of events that were announced after that, each by itself
 }
@@ -78,6 +79,9 @@ func (p *roots) OnStart(ctx context.Context, s sdktrace.ReadWriteSpan) {
 	switch {
 	case full:
 		r.dropped++
+		r.refused = r.refused || r.span == nil
+	case r.refused: // its parent would be nobody's
+		p.forget(id)
 	case r.span == nil:
 		r.span = s
 		if r.invocation != nil {
@@ -95,7 +99,7 @@ func (p *roots) OnStart(ctx context.Context, s sdktrace.ReadWriteSpan) {
 func (r *root) takes(parent trace.TraceID, local bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.span == nil || local && r.span.SpanContext().TraceID() == parent
+	return r.span == nil || r.refused || local && r.span.SpanContext().TraceID() == parent
 }
 
 func (p *roots) forget(id trace.SpanID) *root {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -164,5 +165,48 @@ func TestWithoutADaemonTheTraceGoesOn(t *testing.T) {
 	}
 	if len(h.lines()) == 0 {
 		t.Error("the metrics are lost")
+	}
+}
+
+// Where there is no room for a span there is none for what is beneath it: a document whose parent nobody reports would break
+// the trace.
+func TestWithoutRoomNothingDangles(t *testing.T) {
+	h := &host{world: newWorld(t, nil)}
+	h.service = h.Handler(newCharge(nil))
+	tracer := h.TracerProvider().Tracer("somebody who ends nothing")
+	var open []trace.Span
+	for range 10_000 {
+		_, span := tracer.Start(context.Background(), "open")
+		open = append(open, span)
+	}
+	ctx := invocationContext(t, batchHeader, time.Minute)
+	message := batch(t, record(t, "m-1", request(t, "e-1", `{"amount":1}`, true)))
+	leave := handlerFunc(func(ctx context.Context, payload []byte) ([]byte, error) {
+		out, err := h.consumer(discard).Invoke(ctx, payload)
+		open[0].End() // there is room again, for a child of what had none
+		_, late := tracer.Start(ctx, "late")
+		late.End()
+		return out, err
+	})
+	if _, err := h.Lambda(leave).Invoke(ctx, message); err != nil {
+		t.Fatal(err)
+	}
+	// The event that was sent is told of by itself: whoever receives it hangs on that. The last one is the span that ended.
+	docs := h.sent()
+	if got, want := outline(docs), "arvo-bus (AWS::Events) arvo-requests (AWS::SQS::Queue) Events (aws) arvo-federated_handler (AWS::Lambda::Function)"; got != want {
+		t.Fatalf("got  %s\nwant %s", got, want)
+	}
+	if !docs[3].ParentID.IsZero() || docs[2].ParentID != docs[0].ParentID {
+		t.Errorf("%+v\n%+v", docs[2], docs[3])
+	}
+	for _, span := range open {
+		span.End()
+	}
+	h.sent()
+	if _, err := h.function().Invoke(ctx, message); err != nil {
+		t.Fatal(err)
+	}
+	if got := outline(h.sent()); !strings.Contains(got, "arvo-federated_handler (AWS::Lambda::Function)[com.payment.charge (remote) Events (aws)]") {
+		t.Errorf("with room again: %s", got)
 	}
 }

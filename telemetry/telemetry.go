@@ -28,6 +28,7 @@ type Config struct {
 // Telemetry makes the spans, segments, metrics and attributes of log lines of one function. It may be used by many
 // goroutines.
 type Telemetry struct {
+	getenv    func(string) string
 	function  *function
 	provider  *sdktrace.TracerProvider
 	tracer    trace.Tracer
@@ -51,7 +52,7 @@ func Setup(ctx context.Context, c Config) (*Telemetry, error) {
 	if c.Random == nil {
 		c.Random = rand.Reader
 	}
-	t := &Telemetry{function: newFunction(c.Getenv), bus: lastPart(c.Getenv("BUS_NAME"), '/'), hops: true}
+	t := &Telemetry{getenv: c.Getenv, function: newFunction(c.Getenv), bus: lastPart(c.Getenv("BUS_NAME"), '/'), hops: true}
 	switch hops := c.Getenv("ARVO_TRACE_HOPS"); hops {
 	case "", "segments":
 	case "off":

@@ -199,6 +199,16 @@ func annotations(d segment.Document) map[string]string {
 	return m
 }
 
+func metadata(d segment.Document) map[string]string {
+	m := make(map[string]string)
+	for _, ns := range d.Metadata {
+		for _, a := range ns.Attributes {
+			m[a.Key] = a.Value.String()
+		}
+	}
+	return m
+}
+
 func tree(docs []segment.Document) *tracetree.Tree { return tracetree.Build(docs) }
 
 var chargeContract = arvo.MustContract(arvo.NewContract(arvo.ContractSpec{
@@ -329,7 +339,12 @@ func (h *host) publish(ctx context.Context, events ...arvo.Event) error {
 
 // function is the host as Lambda sees it.
 func (h *host) function() lambda.Handler {
-	return h.Lambda(lambda.NewHandler(broker.NewConsumer(broker.ConsumerConfig{Queue: noQueue{}, Handle: h.Delivery(h.handle), Jitter: func() float64 { return 0 }, Log: discard}).Batch))
+	return h.Lambda(h.consumer(discard))
+}
+
+// consumer is what takes the host's messages.
+func (h *host) consumer(log *slog.Logger) *broker.Consumer {
+	return broker.NewConsumer(broker.ConsumerConfig{Queue: noQueue{}, Handle: h.handle, Around: h.Delivery, Jitter: func() float64 { return 0 }, Log: log})
 }
 
 // tell is a publication, to its observer.

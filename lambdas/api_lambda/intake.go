@@ -21,6 +21,7 @@ import (
 	"example.com/arvo/lambdas/arvo"
 	"example.com/arvo/lambdas/broker"
 	"example.com/arvo/lambdas/store"
+	"example.com/arvo/telemetry"
 )
 
 const (
@@ -141,7 +142,7 @@ func (a *api) event(ctx context.Context, body []byte) (arvo.Event, error) {
 			return arvo.Event{}, err
 		}
 	}
-	traceparent := broker.Traceparent(traceHeader(ctx))
+	traceparent := telemetry.Traceparent(ctx) // also where nobody sent a trace header
 	meta := map[string]string{}
 	if id := broker.TraceID(traceparent); id != "" {
 		meta["trace"] = id

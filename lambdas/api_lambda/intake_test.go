@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/arvo/lambdas/arvo"
+	"example.com/arvo/lambdas/broker"
 	"example.com/arvo/lambdas/store"
 	"example.com/arvo/lambdas/store/storetest"
 )
@@ -229,15 +230,18 @@ func TestTheSubjectLeadsToTheTrace(t *testing.T) {
 	}
 }
 
-func TestWithoutATraceThereIsNone(t *testing.T) {
+// Who invokes the function by himself sends no trace header.
+func TestARequestWithoutATraceBeginsOne(t *testing.T) {
 	d := deploy(t)
 	out, err := d.Invoke(t.Context(), requestJSON(t))
 	var a answer
 	if err != nil || json.Unmarshal(out, &a) != nil || a.StatusCode != http.StatusAccepted {
 		t.Fatal(string(out), err)
 	}
-	if strings.Contains(a.Body, "traceId") || strings.Contains(a.Body, `"trace"`) || d.bus.last(t).Traceparent != "" {
-		t.Errorf("%s", a.Body)
+	ev := d.bus.last(t)
+	id := broker.TraceID(ev.Traceparent)
+	if s, err := arvo.ParseSubject(ev.Subject); err != nil || id == "" || s.Meta["trace"] != id || !strings.Contains(a.Body, `"traceId":"`+id+`"`) {
+		t.Errorf("the trace of %s is %q, the answer is %s", ev.Subject, ev.Traceparent, a.Body)
 	}
 }
 

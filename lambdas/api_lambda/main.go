@@ -41,7 +41,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -113,7 +112,7 @@ func newFunction(list []*arvo.Contract, responses *store.Responses, publisher *b
 	s := sink{responses: responses, telemetry: t, emitters: emitters}
 	return &function{
 		api:  t.HTTP(a),
-		sink: broker.NewConsumer(broker.ConsumerConfig{Queue: queue, Handle: t.Delivery(s.record)}),
+		sink: broker.NewConsumer(broker.ConsumerConfig{Queue: queue, Handle: s.record, Around: t.Delivery}),
 	}, nil
 }
 
@@ -145,10 +144,4 @@ func (f *function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		return serveProxy(ctx, f.api, in.proxyRequest)
 	}
 	return nil, errors.New("api_lambda: the invocation is neither a REST API request nor an SQS batch")
-}
-
-// traceHeader is the X-Ray header of the invocation, which aws-lambda-go keeps in its context.
-func traceHeader(ctx context.Context) string {
-	h, _ := ctx.Value("x-amzn-trace-id").(string)
-	return strings.TrimSpace(h)
 }

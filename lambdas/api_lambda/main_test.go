@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -163,21 +164,21 @@ func (noQueue) SendMessage(context.Context, *sqs.SendMessageInput, ...func(*sqs.
 
 // A deployment is the function with its table and its bus.
 type deployment struct {
-	*function
-	bus       *bus
-	spy       *spy
-	responses *store.Responses
+	lambda.Handler // the function, as telemetry sees it
+	bus            *bus
+	spy            *spy
+	responses      *store.Responses
 }
 
 func deploy(t testing.TB) deployment {
 	t.Helper()
 	b, s := new(bus), &spy{Client: storetest.Open(t, storetest.ResponseTable)}
-	responses := store.NewResponses(s, storetest.ResponseTable, time.Now)
-	f, err := newFunction(services.Contracts(), responses, broker.NewPublisher(broker.PublisherConfig{Client: b, Bus: "arvo"}), noQueue{}, silent(t), "eu-central-1")
+	responses, quiet := store.NewResponses(s, storetest.ResponseTable, time.Now), silent(t)
+	f, err := newFunction(services.Contracts(), responses, broker.NewPublisher(broker.PublisherConfig{Client: b, Bus: "arvo"}), noQueue{}, quiet, "eu-central-1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return deployment{f, b, s, responses}
+	return deployment{quiet.Lambda(f), b, s, responses}
 }
 
 // silent is telemetry that nobody hears: no daemon, no collector, no output.

@@ -102,7 +102,8 @@ func setup(ctx context.Context, getenv func(string) string) (*broker.Consumer, *
 	clock := clock{workflows: workflows, publisher: publisher, create: t.Create, now: time.Now}
 	return broker.NewConsumer(broker.ConsumerConfig{
 		Queue: sqs.NewFromConfig(cfg), Parallelism: parallelism,
-		Handle: t.Delivery(router{handlers: handlers, clock: clock, publisher: publisher, create: t.Create}.handle),
+		Handle: router{handlers: handlers, clock: clock, publisher: publisher, create: t.Create}.handle,
+		Around: t.Delivery,
 	}), t, nil
 }
 

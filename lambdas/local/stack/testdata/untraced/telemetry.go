@@ -42,6 +42,6 @@ func (*Telemetry) Create(_ context.Context, ev arvo.Event) arvo.Event { return e
 
 func (*Telemetry) Ended(context.Context, arvo.Event, string, bool, time.Time) {}
 
-func (*Telemetry) Delivery(next func(context.Context, broker.Delivery) error) func(context.Context, broker.Delivery) error {
-	return next
-}
+func (*Telemetry) Delivery(next broker.Handle) broker.Handle { return next }
+
+func Traceparent(context.Context) string { return "" }

@@ -4,8 +4,9 @@
 //	go run ./telemetry/trace --endpoint-url http://127.0.0.1:4566 SUBJECT    of the local stack
 //
 // The argument is a subject, as events and answers have it, or a link to one, as the API answers a POST with; a repeated
-// request with its Idempotency-Key gives the same link. It may be a trace id too, in X-Ray's form or in W3C's, or a link to a
-// trace in the console. Flags may stand before and after it.
+// request with its Idempotency-Key gives the same link. It may be a trace id too, in X-Ray's form or in W3C's, the value of a header
+// X-Amzn-Trace-Id or traceparent, or a link to a trace in the console. What nobody can have meant, such as nothing or half of a subject, is
+// refused. Flags may stand before and after it.
 //
 // What it shows:
 //
@@ -28,24 +29,38 @@
 //	   249 ms   7.00 ms                    █       DynamoDB UpdateItem arvo-responses
 //
 // How long it took, and which part of it some function worked, events waited in queues or were on their way over a bus
-// while nothing worked, and nothing is known; no moment counts twice. Then, if there are any, the failures with their
-// causes. Then the hops: when each began after the first, how long it took, its bar. ✗ marks faults, ! errors that the
-// caller made. Log lines of a hop stand beneath it. At the end: the subject, the console's address, and the traces that this
-// one is linked to. Rows put together what several documents tell of one thing; --json has all of them.
+// while nothing worked, and nothing is known; no moment counts twice. Then, if there are any, what the subject still waits for, and the
+// failures with their causes. Then the hops: when each began after the first, how long it took, its bar. ✗ marks faults, ! errors that the
+// caller made, ? what is known to have happened and was not reported. Log lines of a hop stand beneath it. At the end: the subject, the
+// console's address, and the traces that this one is linked to. Rows put together what several documents tell of one thing; --json has all
+// of them.
+//
+// What the documents leave open is not made up:
+//
+//	delivery 1 of 2: not reported     the queue counted it, and the receiver was killed, or its documents were lost
+//	in progress: its process ended    what a process announced before it sent an event, and never completed
+//	2 messages, times of the last     the event was published twice; bus and queue tell of the last time only
+//	began elsewhere, in span ...      the parent is a span of the client, or of a foreign producer, who does not report to X-Ray
+//	≤ 79.0 ms                         the bus had the event by then; it was made earlier, and nobody knows when it was published
+//	no answer yet                     nothing has come back to the function that took the request, and why: an event is on its way, was
+//	                                  given out and not answered, or fails each time
 //
 // # Flags
 //
 //	--endpoint-url   whom to ask instead of AWS; AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_XRAY do the same
 //	--region         of AWS; default: as the AWS CLI has it
-//	--logs           log lines with the trace's id beneath each hop, from the log groups that the segments name
+//	--wait           how long to wait for the answer of a subject that has none yet, as 30s
+//	--logs           log lines beneath each hop, from the log groups that the segments name: those with the trace's id, and what Lambda
+//	                 says of the invocations
 //	--check          is the trace whole? See below
 //	--json           for programs. See below
 //
-// Output is coloured on a terminal, unless NO_COLOR is set, and cut to its width; elsewhere it is plain and whole. What may
-// come from strangers is shown without control characters.
+// Output is coloured on a terminal, unless NO_COLOR is set, and fits its width: from 40 columns on there are bars, from 60 on start times.
+// Elsewhere it is plain, rows have 100 columns, and texts stand in one line. What may come from strangers is shown without control
+// characters.
 //
-// It exits 0; 1 if there is no such trace, X-Ray cannot be asked or --check found something; 2 for wrong usage; 130 after
-// Ctrl-C.
+// It exits 0; 1 if there is no such trace, X-Ray cannot be asked, --check found something or --wait waited in vain; 2 for wrong usage; 130
+// after Ctrl-C.
 //
 // # How the trace is found
 //
@@ -53,6 +68,9 @@
 // annotation "subject", back from now in windows of six hours, until a window beyond the last find has nothing or thirty days
 // are over, which is how long X-Ray keeps traces. X-Ray bills for the traces that a search looks at. A request that was not
 // sampled left nothing: nobody can tell it from one that never was, and the message says so.
+//
+// X-Ray throttles, and leaves ids of BatchGetTraces unprocessed: both are tried again, a bounded number of times. Documents arrive one by
+// one, mostly within seconds.
 //
 // Only X-Ray's API is asked, and with --logs that of CloudWatch Logs, so it is the same on AWS and on one machine. Where
 // Transaction Search is on, BatchGetTraces knows indexed traces only.
@@ -64,18 +82,20 @@
 //	 "edges": [{"from": {"name": …, "type": …}, "to": {"name": …, "type": …}}, …],
 //	 "segments": [the documents as X-Ray has them, inferred ones included],
 //	 "logs":  [{"time": …, "logGroup": …, "message": …}],                            with --logs
-//	 "check": {"whole": true, "path": [nodes], "problems": […], "questions": […]}}   with --check
+//	 "check": {"whole": true, "path": [nodes], "problems": […], "notes": […], "questions": […]}}   with --check
 //
 // An edge names its ends with their types, as a function and the Lambda service have one name. waitMs is queues and buses;
-// what is left of durationMs after waitMs and workMs is untraced. Of several traces, traceId is the first.
+// what is left of durationMs after waitMs and workMs is untraced. "pending": true is there while there is no answer. Of several traces, traceId is the first.
 //
 // # --check
 //
-// It waits up to ten seconds for a trace that is still arriving. It finds fault with a subject of several traces, a parent that
+// It waits up to ten seconds for a trace that is still arriving: until nothing is missing, and nothing has come for half a second. It finds fault with a subject of several traces, a parent that
 // is not there, a hop that is missing, and a part that never ended. A failed request may well have a whole trace. It tells two
 // kinds of holes apart: "lost", where the ids show that the trace is sound and a document did not arrive, which the next
 // trace may do better; and "broken", where something was not sent, or with the wrong parent, which will happen again. The
 // names of queues on the service map of that hour help with this, when the trace itself has lost them.
+//
+// Notes tell what is strange and breaks nothing: a parent elsewhere, a delivery that nobody reported, a report that was never completed.
 //
 // Then it settles what no documentation of AWS says and only a running X-Ray can answer, once for whoever deploys first:
 //
@@ -87,13 +107,13 @@
 //   - Do messages that a rule puts in a queue carry AWSTraceHeader? A link that Lambda made shows it.
 //   - Are links kept that functions send?
 //
-// Each answer is yes, no or cannot tell, with its evidence. The map is X-Ray's own (GetTraceGraph), not this command's.
+// Each answer is yes, no or cannot tell, with its evidence; where this trace cannot tell, it says which one could. The map is X-Ray's own (GetTraceGraph), not this command's.
 //
 // # Design
 //
 // Packages telemetry/segment and telemetry/tracetree read the documents and know what is missing. Here: ask.go reads the
-// argument, read.go asks X-Ray, rows.go makes rows of the tree, draw.go draws them, logs.go reads log lines, check.go judges,
-// failure.go says in words what went wrong.
+// argument, read.go asks X-Ray, standing.go says what a subject waits for, rows.go makes rows of the tree, draw.go draws them on a
+// screen (screen.go), logs.go reads log lines, check.go judges, failure.go says in words what went wrong.
 //
 // Rejected: the system's own API as a source (it knows subjects, and nothing of foreign ones or of AWS's other traces), and
 // CloudWatch Insights over spans (it needs Transaction Search, which is a setting of the account).

@@ -92,6 +92,25 @@ func TestUnprocessedIdsAreAskedForAgain(t *testing.T) {
 	}
 }
 
+// lateXRay has on the second page what the first one left unprocessed, and names ids that nobody asked for.
+type lateXRay struct{ fakeXRay }
+
+func (f *lateXRay) BatchGetTraces(ctx context.Context, in *xray.BatchGetTracesInput, _ ...func(*xray.Options)) (*xray.BatchGetTracesOutput, error) {
+	if in.NextToken == nil {
+		return &xray.BatchGetTracesOutput{UnprocessedTraceIds: append([]string{"1-386d4380-0000000000000000000000ff"}, in.TraceIds...), NextToken: aws.String("2")}, nil
+	}
+	return f.fakeXRay.BatchGetTraces(ctx, in)
+}
+
+func TestWhatALaterPageHasWasProcessed(t *testing.T) {
+	r, _ := charge(1)
+	f := &lateXRay{fakeXRay{docs: r.docs}}
+	record, err := fetch(t.Context(), f, r.trace)
+	if err != nil || len(f.asked) != 1 || record.unprocessed != 0 {
+		t.Errorf("%v; asked %d times, %d unprocessed", err, len(f.asked), record.unprocessed)
+	}
+}
+
 // TestThrottlesAreWaitedOut asks as the command does, by the SDK.
 func TestThrottlesAreWaitedOut(t *testing.T) {
 	newcomer(t)

@@ -220,9 +220,9 @@ func (c *Child) listen(r io.Reader, ready chan<- struct{}) {
 	_, _ = io.Copy(io.Discard, r) // after a line that is too long: the child must not wait for us
 }
 
-// reason says why the process has ended; nil if we asked for it and it obeyed.
+// reason says why the process has ended; nil if we asked for it.
 func (c *Child) reason(err error) error {
-	if c.stopping.Load() && err == nil {
+	if c.stopping.Load() {
 		return nil
 	}
 	if err == nil {
@@ -266,30 +266,41 @@ func (c *Child) Err() error {
 // Output returns the last lines that it has said.
 func (c *Child) Output() string { return c.output.String() }
 
-// stopTime is how long an interrupted child may take: it lets accepted work end.
-const stopTime = 10 * time.Second
+// How long a child may take to end: first it lets accepted work end, by a second interrupt it leaves that.
+const (
+	drainTime = 3 * time.Second
+	leaveTime = 5 * time.Second
+)
 
-// Stop interrupts the child and waits until it has ended; it is killed when ctx ends or after some seconds. It returns nil when it
-// has ended by itself, and may be called again.
+// Stop interrupts the child and waits until it has ended. Work that it is still at after some seconds is given up, or at once when
+// ctx is done. Its error says why the child had ended before, or that it had to be killed. It may be called again.
 func (c *Child) Stop(ctx context.Context) error {
 	c.stopping.Store(true)
-	if !c.dead() {
-		if err := interrupt(c.process); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			c.kill()
-		}
-		timer := time.NewTimer(stopTime)
-		defer timer.Stop()
-		select {
-		case <-c.done:
-		case <-timer.C:
-			c.kill()
-		case <-ctx.Done():
-			c.kill()
+	for _, patience := range []time.Duration{drainTime, leaveTime} {
+		if c.ended(ctx, patience) {
+			<-c.sampled
+			return c.Err()
 		}
 	}
+	c.kill()
 	<-c.done
 	<-c.sampled
-	return c.Err()
+	return fmt.Errorf("target: the local stack did not end when it was interrupted; it was killed%s", c.output.quote())
+}
+
+// ended interrupts the child and reports whether it has ended within a time.
+func (c *Child) ended(ctx context.Context, patience time.Duration) bool {
+	if !c.dead() {
+		_ = interrupt(c.process) // if that fails it has ended, or will be killed
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-c.done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return c.dead()
 }
 
 // kill ends the process; its Lambdas end with it.

@@ -25,7 +25,8 @@ const (
 )
 
 // Observe asks the responses table for the subjects of records, and tells what it has on them, one at a time. Records
-// of which it has nothing are left out. It ends at the first error, of its own or of tell.
+// of which it has nothing are left out. It ends at the first error, of its own or of tell. An answer may be delivered again
+// after its subject has ended: who counts duplicates asks once more in the end.
 func (s *Stack) Observe(ctx context.Context, l *ledger.Ledger, records []ledger.Record, tell func(seq uint64, o ledger.Observation) error) error {
 	var mu sync.Mutex
 	one := func(seq uint64, o ledger.Observation) error {

@@ -117,7 +117,7 @@ func (s *Stack) receive(ctx context.Context, url string, visibility int32) ([]ty
 }
 
 const (
-	maxDeadLetters = 20_000 // that are read of one queue
+	maxDeadLetters = 10_000 // that are read of one queue
 	hidden         = 60     // seconds for which those that were read are hidden, should nobody show them again
 )
 

@@ -162,11 +162,11 @@ func TestDeadLetters(t *testing.T) {
 		}
 	})
 	t.Run("that are too many end it", func(t *testing.T) {
-		f := newQueue(t, 30_000)
-		if err := f.open().DeadLetters(t.Context(), func(string) {}); err == nil || !strings.Contains(err.Error(), "20000 messages and more") {
+		f := newQueue(t, 12_000)
+		if err := f.open().DeadLetters(t.Context(), func(string) {}); err == nil || !strings.Contains(err.Error(), "10000 messages and more") {
 			t.Error(err)
 		}
-		if n := shown(f); n != 20_000 {
+		if n := shown(f); n != 10_000 {
 			t.Errorf("%d shown", n)
 		}
 	})

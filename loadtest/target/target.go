@@ -37,7 +37,7 @@ const probe = "com.workload.simulate"
 type Config struct {
 	Stack    string // name; "" for arvo
 	Region   string // "" for that of AWS, or LocalRegion with an Endpoint
-	Endpoint string // where all AWS services are, such as http://127.0.0.1:4566; "" for AWS
+	Endpoint string // where all AWS services are, such as http://127.0.0.1:4566; "" for that of AWS, or AWS itself
 	API      string // where the REST API is, if not where the stack says: a proxy in between, for instance
 	Child    *Child // the stack is this child's: Endpoint, Region and Stack are known
 
@@ -106,6 +106,9 @@ func Open(ctx context.Context, c Config) (*Stack, error) {
 	if c.Stack == "" {
 		c.Stack = "arvo"
 	}
+	if c.Endpoint == "" && c.AWS.BaseEndpoint != nil { // AWS_ENDPOINT_URL
+		c.Endpoint = *c.AWS.BaseEndpoint
+	}
 	for _, address := range []struct{ what, url string }{{"endpoint", c.Endpoint}, {"API", c.API}} {
 		if err := checkURL(address.url); err != nil {
 			return nil, fmt.Errorf("target: %s: %w", address.what, err)
@@ -154,6 +157,7 @@ func (s *Stack) connect() error {
 	}
 	if s.local {
 		s.aws.BaseEndpoint = aws.String(s.config.Endpoint)
+		s.aws.ConfigSources = nil // an AWS_ENDPOINT_URL_SQS of the environment is about something else
 		if s.aws.Region == "" {
 			s.aws.Region = LocalRegion
 		}

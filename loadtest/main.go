@@ -203,7 +203,7 @@ func preflight(ctx context.Context, o options, stack *target.Stack, ask experime
 	if err != nil {
 		return err
 	}
-	found, err := stack.Preflight(ctx, target.Plan{Subjects: plan.Subjects})
+	found, err := stack.Preflight(ctx, target.Plan{Subjects: plan.Subjects, Rate: plan.Rate, Concurrency: plan.Concurrency, Work: ask.Work})
 	if found != nil {
 		r.Run.CostUSD = &found.CostUSD
 		for _, use := range found.Uses {

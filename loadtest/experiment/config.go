@@ -86,6 +86,8 @@ type Plan struct {
 	Experiments []results.Experiment // without findings; Order is that of their cells, and empty when it depends on what is found
 	Cells       int
 	Subjects    int           // about: primes and calibration included
+	Rate        float64       // subjects per second, at the most
+	Concurrency int           // batches at a time, at the most
 	Duration    time.Duration // about
 }
 

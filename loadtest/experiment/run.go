@@ -226,7 +226,9 @@ func (p *Plan) add(c Config, setup results.Setup, s spec, fresh bool) {
 	for _, stage := range stages {
 		load += stage.Duration
 		subjects += (stage.From + stage.To) / 2 * stage.Duration.Seconds()
+		p.Rate = max(p.Rate, stage.From, stage.To)
 	}
+	p.Concurrency = max(p.Concurrency, predicted.capacity.Concurrency)
 	p.Cells++
 	p.Subjects += int(subjects)
 	p.Duration += load

@@ -32,7 +32,11 @@ func Encode(w io.Writer, r Results) error {
 	if err != nil {
 		return err
 	}
-	out := &bounded{w: w, left: MaxSize}
+	return encode(w, whole, MaxSize)
+}
+
+func encode(w io.Writer, whole Results, most int64) error {
+	out := &bounded{w: w, most: most, left: most}
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", " ")
@@ -57,14 +61,16 @@ func Read(path string) (Results, error) {
 }
 
 // Decode reads results as [Read] does, from a reader.
-func Decode(from io.Reader) (Results, error) {
+func Decode(from io.Reader) (Results, error) { return decode(from, MaxSize) }
+
+func decode(from io.Reader, most int64) (Results, error) {
 	var src bytes.Buffer
-	n, err := src.ReadFrom(io.LimitReader(from, MaxSize+1))
+	n, err := src.ReadFrom(io.LimitReader(from, most+1))
 	switch {
 	case err != nil:
 		return Results{}, fmt.Errorf("results: %w", err)
-	case n > MaxSize:
-		return Results{}, fmt.Errorf("results: more than %d MB", MaxSize>>20)
+	case n > most:
+		return Results{}, fmt.Errorf("results: more than %d bytes", most)
 	}
 	var form struct {
 		Schema string `json:"schema"`
@@ -154,13 +160,13 @@ func bare(err error) error {
 
 // bounded is a writer that refuses to write more than so many bytes.
 type bounded struct {
-	w    io.Writer
-	left int64
+	w          io.Writer
+	most, left int64
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
 	if int64(len(p)) > b.left {
-		return 0, fmt.Errorf("more than %d MB", MaxSize>>20)
+		return 0, fmt.Errorf("more than %d bytes", b.most)
 	}
 	b.left -= int64(len(p))
 	return b.w.Write(p)

@@ -96,7 +96,10 @@ func (g *generator) object(t reflect.Type) object {
 	if text := g.comments[t.Name()]; text != "" {
 		o = append(object{{"description", text}}, o...)
 	}
-	return append(o, entry{"required", required}, entry{"properties", properties})
+	if len(required) > 0 {
+		o = append(o, entry{"required", required})
+	}
+	return append(o, entry{"properties", properties})
 }
 
 func (g *generator) schema(t reflect.Type, optional bool) object {

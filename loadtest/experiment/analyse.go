@@ -265,7 +265,7 @@ func (m *measurement) held() time.Duration {
 	}
 	c := m.predicted.capacity
 	turns := math.Ceil(c.Batch / float64(c.Parallelism))
-	return seconds((m.calibrated.outside.Seconds() + turns*service.Seconds()) / c.Batch)
+	return seconds((m.outside.Seconds() + turns*service.Seconds()) / c.Batch)
 }
 
 // outage returns from when to when the mapping took nothing, as it was: the longest time without an end that overlaps the

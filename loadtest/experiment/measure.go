@@ -17,12 +17,6 @@ import (
 // calibrationConcurrency is small, so that the machine that all runs on is idle for most of the time.
 const calibrationConcurrency = 2
 
-// calibrated is what the calibration has found.
-type calibrated struct {
-	overhead time.Duration // o: of an invocation, beside the work that was asked for
-	outside  time.Duration // of that, what passes before a subject is received and after it is answered
-}
-
 func calibrationSpec(c Config) spec {
 	warm, hold := c.size(c.Work)
 	return spec{name: Calibration, role: roleCalibration, settings: limited(calibrationConcurrency, 1), work: c.Work, offered: 1.5, load: func(capacity float64) []stage {
@@ -45,20 +39,24 @@ func (r *runner) calibrate(ctx context.Context) error {
 	return nil
 }
 
-// use takes the overhead from the calibration's ledger: see [stats.Capacity.Calibrate].
-func (r *runner) use(c stats.Capacity, l *ledger.Ledger, service time.Duration) error {
-	line := l.Timeline(l.Clock(), nil)
-	rate := saturated(line, c.Concurrency*int(c.Batch))
+// calibrated takes the overhead from the ledger: see [stats.Capacity.Calibrate].
+func (m *measurement) calibrated() error {
+	c := m.predicted.capacity
+	if n := m.ledger.Count(nil).Duplicated; n > 0 { // slots were busy with what was done already
+		m.contaminate(fmt.Sprintf("%d subjects were done more than once: how long an invocation takes is not known, and taken to be the work alone", n))
+		return nil
+	}
+	rate := saturated(m.ledger.Timeline(m.clock, nil), c.Concurrency*int(c.Batch))
 	if rate == 0 {
-		return errors.New("experiment: the calibration says nothing: too few subjects were completed")
+		return cause{"experiment: the calibration says nothing: too few subjects were completed"}
 	}
 	found, err := c.Calibrate(rate)
 	if err != nil {
 		return fmt.Errorf("experiment: the calibration contradicts the work that was asked for: %w", err)
 	}
-	r.calibrated = calibrated{overhead: found.Overhead, outside: found.Invocation()}
-	if service > 0 {
-		r.calibrated.outside = max(0, found.Invocation()-service)
+	m.overhead, m.outside = found.Overhead, found.Invocation()
+	if service := m.service(); service > 0 {
+		m.outside = max(0, found.Invocation()-service)
 	}
 	return nil
 }
@@ -103,7 +101,7 @@ func (r *runner) measure(ctx context.Context, s spec) (results.Cell, error) {
 	}
 	m := &measurement{runner: r, spec: s, setup: setup}
 	m.contaminate(s.settings.differences(setup)...)
-	if m.predicted, err = predict(setup, s, r.calibrated.overhead); err != nil {
+	if m.predicted, err = predict(setup, s, r.overhead); err != nil {
 		return results.Cell{}, err
 	}
 	if m.incarnation, err = r.incarnation(ctx); err != nil {
@@ -134,11 +132,8 @@ func (r *runner) measure(ctx context.Context, s spec) (results.Cell, error) {
 	r.c.Watch.Predicted(cell)
 	ended := m.run(ctx)
 	if s.role == roleCalibration && ended == nil {
-		ended = r.use(m.predicted.capacity, m.ledger, m.service())
-		if ended == nil {
-			if m.predicted, err = predict(setup, s, r.calibrated.overhead); err != nil {
-				return results.Cell{}, err
-			}
+		if ended = m.calibrated(); ended == nil {
+			m.predicted, ended = predict(setup, s, r.overhead)
 		}
 	}
 	cell = m.cell(cell, ended)
@@ -242,7 +237,7 @@ func (m *measurement) prime(ctx context.Context) error {
 		return err
 	}
 	c := p.ledger.Count(nil)
-	if c.Completed == 0 && m.spec.via == ViaAPI {
+	if c.Completed == 0 && m.way() == ViaAPI {
 		return cause{fmt.Sprintf("experiment: none of %d subjects that were to warm the functions up was completed: %d accepted, %d rejected, %d without an answer (%s)", c.Scheduled, c.Acknowledged, c.Rejected, c.Unanswered, reasons(c))}
 	}
 	if missing := c.Lost + c.Unanswered + c.Open; missing > 0 {
@@ -287,7 +282,7 @@ func (m *measurement) run(ctx context.Context) error {
 	defer watchers.Wait()
 	defer unwatch()
 
-	w := &watch{measurement: m, died: cut}
+	w := &watch{measurement: m, died: cut, looking: make(chan struct{}, 1)}
 	watchers.Go(func() { w.sample(watchCtx) })
 	watchers.Go(func() { w.guard(watchCtx) })
 	outage := make(chan error, 1)

@@ -23,6 +23,7 @@ type pretended struct {
 	// Times of the parts.
 	accept, bus, overhead, store time.Duration
 	ahead                        time.Duration // of the servers' clock
+	lag                          time.Duration // of an invocation, after its subjects are answered
 	slower                       float64       // work takes so many times what was asked for; 0 for 1
 	throttle                     float64       // requests per second that the API takes; 0 for any number
 
@@ -64,9 +65,8 @@ type message struct {
 }
 
 type subject struct {
-	name  string
-	o     ledger.Observation
-	first bool
+	name string
+	o    ledger.Observation
 }
 
 // newPretended returns a system like the local stack.
@@ -269,7 +269,7 @@ func (p *pretended) handle(batch []*message, receipts []int) {
 			p.inJourney.Go(func() { p.answer(m.key, received, answered) })
 		}
 	}
-	p.spend(p.overhead - p.overhead/2)
+	p.spend(p.overhead - p.overhead/2 + p.lag)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.busy--

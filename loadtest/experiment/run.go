@@ -64,11 +64,13 @@ type runner struct {
 	limits limits
 	out    *Outcome
 
-	calibrated calibrated
-	ledgers    int             // that were made
-	primed     string          // the settings that were primed last
-	kept       bool            // the last cell kept the SLO
-	dead       map[string]bool // subjects in dead-letter queues that were there before
+	overhead time.Duration // o of an invocation, as the calibration found it: beside the work that was asked for
+	outside  time.Duration // of an invocation, what passes before a subject is received and after it is answered
+
+	ledgers int             // that were made
+	primed  string          // the settings that were primed last
+	kept    bool            // the last cell kept the SLO
+	dead    map[string]bool // subjects in dead-letter queues that were there before
 }
 
 // limits are how long things may take.
@@ -235,7 +237,7 @@ func (p *Plan) add(c Config, setup results.Setup, s spec, fresh bool) {
 	if drain, ok := stats.Drain(fluid(stages, predicted.rate, s.outage).end, predicted.rate, 0); ok && s.via != ViaFunction {
 		p.Duration += drain
 	}
-	p.Duration += time.Second + s.extra/2 // to look at all subjects once more
+	p.Duration += 300*time.Millisecond + s.extra/2 // to look at all subjects once more
 	if c.AWS {
 		p.Duration += 30 * time.Second
 	}

@@ -28,7 +28,7 @@ func probe(c Config, rate float64) spec {
 // search finds a rate r such that the SLO is kept at lo and is not at hi, lo <= r < hi: it begins at the predicted capacity, goes
 // up or down from there in steps until both sides are known, and then halves what is between.
 func search(r *runner, ctx context.Context, e *results.Experiment) error {
-	start, err := predict(limited(r.c.Concurrency, 1).on(r.out.Setup), probe(r.c, 1), r.calibrated.overhead)
+	start, err := predict(limited(r.c.Concurrency, 1).on(r.out.Setup), probe(r.c, 1), r.overhead)
 	if err != nil {
 		return err
 	}

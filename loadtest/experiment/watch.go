@@ -94,15 +94,19 @@ func (t *tracker) setDraining() {
 type watch struct {
 	*measurement
 	died    context.CancelCauseFunc // ends the load, and the run with it
-	looking sync.Mutex              // one question at a time
+	looking chan struct{}           // holds one while a question is asked: one at a time
 	rounds  int
 }
 
 // look asks for the oldest subjects that are open, and for more of them while most of those have ended. Every fourth time it
 // asks for all, so that some that never end do not hide the others.
 func (w *watch) look(ctx context.Context) error {
-	w.looking.Lock()
-	defer w.looking.Unlock()
+	select {
+	case w.looking <- struct{}{}:
+	case <-ctx.Done():
+		return stopped(ctx)
+	}
+	defer func() { <-w.looking }()
 	w.rounds++
 	all := w.rounds%4 == 0
 	after := uint64(0)

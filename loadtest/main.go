@@ -99,7 +99,7 @@ func measure(ctx context.Context, o options, t *terminal, r *results.Results, fo
 			return err
 		}
 		defer func() {
-			if peak := float64(child.PeakMemory()) / 1e6; peak > 0 {
+			if peak := float64(child.PeakMemory()) / (1 << 20); peak > 0 {
 				r.Run.MemoryMB = &peak
 			}
 			late, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)

@@ -71,6 +71,22 @@ func TestLocal(t *testing.T) {
 			}
 		}
 	})
+	t.Run("the traces of subjects are read", func(t *testing.T) {
+		l := load(t, s, "api", "traced", 7, func(uint64) bool { return false })
+		var ids []string
+		for r := range l.All() {
+			ids = append(ids, r.TraceID)
+		}
+		eventually(t, func() (bool, error) {
+			hops, err := s.Hops(t.Context(), ids)
+			for _, id := range ids {
+				if trace := hops[id]; len(trace) < 6 || trace[0].StartMs != 0 {
+					return false, err
+				}
+			}
+			return true, err
+		})
+	})
 	t.Run("straight to the function they end, too", func(t *testing.T) {
 		l := load(t, s, "none", "by-none", 5, func(uint64) bool { return false })
 		for r := range l.All() {

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -21,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/google/uuid"
 
+	"example.com/arvo/loadtest/attack"
 	"example.com/arvo/loadtest/experiment"
 )
 
@@ -43,7 +43,7 @@ func (s *Stack) Request(via string, work time.Duration) (experiment.Request, err
 		return experiment.Request{}, fmt.Errorf("target: work of %v: whole milliseconds up to %v", work, maxWork)
 	}
 	switch via {
-	case "api":
+	case experiment.ViaAPI:
 		body := fmt.Appendf(nil, `{"type":%q,"data":{"sleep_ms":%d}}`, probe, work.Milliseconds())
 		t := *s.direct
 		if s.signAPI {
@@ -53,7 +53,7 @@ func (s *Stack) Request(via string, work time.Duration) (experiment.Request, err
 			Method: http.MethodPost, URL: s.apiURL + "/events", Header: http.Header{"Content-Type": {"application/json"}},
 			Body: func(string) ([]byte, error) { return body, nil }, Transport: &t, Subject: accepted,
 		}, nil
-	case "none":
+	case experiment.ViaFunction:
 		url, err := s.invokeURL()
 		if err != nil {
 			return experiment.Request{}, s.wrap("where to invoke the handler", err)
@@ -162,15 +162,11 @@ type transport struct {
 	functionErrors bool   // Lambda's 200 of an invocation that failed becomes 502
 }
 
+// connections is how many are kept: as many as requests are under way at a time, and more.
+const connections = 1024
+
 func (s *Stack) newTransport() *transport {
-	return &transport{
-		http: &http.Transport{
-			Proxy:        http.ProxyFromEnvironment,
-			DialContext:  (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-			MaxIdleConns: 1024, MaxIdleConnsPerHost: 1024, IdleConnTimeout: 30 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
-		},
-		credentials: s.aws.Credentials, region: s.config.Region,
-	}
+	return &transport{http: attack.Transport(connections), credentials: s.aws.Credentials, region: s.config.Region}
 }
 
 // RoundTrip implements [http.RoundTripper].

@@ -57,9 +57,9 @@ func (s *Stack) check(c experiment.Settings) error {
 		return fmt.Errorf("target: visibility timeout %v: whole seconds up to 12 hours, SQS takes no others", *c.Visibility)
 	case c.Reserved != nil && *c.Reserved < -1:
 		return fmt.Errorf("target: reserved concurrency %d: 0 or more, or -1 for none", *c.Reserved)
-	case c.Route != nil && *c.Route != "sqs" && *c.Route != "hidden":
+	case c.Route != nil && *c.Route != experiment.RouteQueue && *c.Route != experiment.RouteHidden:
 		return fmt.Errorf("target: route %.50q: sqs or hidden", *c.Route)
-	case c.Route != nil && *c.Route == "hidden" && !s.local:
+	case c.Route != nil && *c.Route == experiment.RouteHidden && !s.local:
 		return errors.New("target: route hidden: on AWS the rule would need lambda:InvokeFunction on the handler, which template.yaml does not give")
 	}
 	return nil
@@ -100,7 +100,7 @@ func (s *Stack) remember(ctx context.Context, c experiment.Settings) error {
 		}
 		o.Reserved = n
 	}
-	if o.Target == nil && c.Route != nil && *c.Route == "hidden" {
+	if o.Target == nil && c.Route != nil && *c.Route == experiment.RouteHidden {
 		t, err := s.requestsTarget(ctx)
 		if err != nil {
 			return err
@@ -285,7 +285,7 @@ func (s *Stack) changeRoute(ctx context.Context, route string) (bool, error) {
 		return false, err
 	}
 	want := is
-	if route == "hidden" {
+	if route == experiment.RouteHidden {
 		f, err := s.lambda.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &s.parts.handler})
 		if err != nil {
 			return false, fmt.Errorf("function %s: %w", s.parts.handler, err)

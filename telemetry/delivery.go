@@ -143,12 +143,13 @@ func (t *Telemetry) consume(ctx context.Context, s *scope, d broker.Delivery, qu
 	}
 	ctx, span := t.tracer.Start(ctx, name, options...)
 	if span.IsRecording() {
-		system, id := semconv.MessagingSystemAWSSQS, semconv.MessagingMessageID(clip(d.MessageID, maxText))
 		if d.MessageID == "" { // straight from the bus
-			system, id = messagingEventBridge, semconv.MessagingMessageID(clip(d.ID, maxText))
+			span.SetAttributes(messagingEventBridge)
+		} else {
+			span.SetAttributes(semconv.MessagingSystemAWSSQS, semconv.MessagingMessageID(clip(d.MessageID, maxText)))
 		}
 		span.SetAttributes(
-			system, id, semconv.MessagingOperationTypeProcess, semconv.MessagingOperationName("process"), semconv.MessagingDestinationName(queue),
+			semconv.MessagingOperationTypeProcess, semconv.MessagingOperationName("process"), semconv.MessagingDestinationName(queue),
 			semconv.CloudEventsEventSubject(clip(d.Event.Subject, segment.MaxAnnotationValue)), semconv.CloudEventsEventType(clip(d.Event.Type, maxText)),
 			semconv.CloudEventsEventID(clip(d.Event.ID, maxText)), semconv.CloudEventsEventSource(clip(d.Event.Source, maxText)),
 			keyReceives.Int(d.Receives), keyEnvelopeID.String(clip(d.ID, maxText)),

@@ -233,8 +233,8 @@ func (s *Span) unfinished() bool {
 			}
 		}
 		return false
-	case s.IsSubsegment(): // by itself; the invocation that it is part of is over
-		return s.segment != nil && s.segment.Complete()
+	case s.Subsegment: // a part of an invocation, which is over; a call of somebody has a namespace
+		return s.Namespace == "" && s.segment != nil && s.segment.Complete()
 	case s.Parent != nil && s.Origin == segment.OriginFunction: // what it was about was delivered again
 		for _, other := range s.Parent.Children {
 			if other.Start > s.Start && !other.Subsegment && other.Node() == s.Node() {
@@ -376,7 +376,7 @@ func missingHops(hops []Hop, explained map[*Span]bool) map[*Span][]Problem {
 		case h.Bus != nil && h.Direct():
 		case len(h.Consumers) > 0:
 			for _, c := range h.Consumers {
-				if reported[c.TraceID] {
+				if reported[c.TraceID] && c.Origin != segment.OriginLambda { // which tells itself that it was invoked, by the bus
 					miss(c, false, "it received an event, and by which queue was not reported")
 				}
 			}

@@ -24,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/aws-sdk-go-v2/service/xray"
 
 	"example.com/arvo/lambdas/local/fault"
@@ -755,6 +756,73 @@ func TestAPoisonousMessageIsSeenInItsOwnTraceOnly(t *testing.T) {
 	}
 	if n := s.Invocations(handlerNode) - before; n != 1 || len(invocations) > 1 {
 		t.Errorf("%d invocations, %d traces of them: one batch was to be", n, len(invocations))
+	}
+}
+
+// A message that no handler sees, because it holds no event that may be handled, fails in the trace that it names.
+func TestAMessageThatIsRefusedFailsInItsTrace(t *testing.T) {
+	t.Parallel()
+	s := start(t, stack.Config{})
+	s.receiveOnce("RequestsQueueUrl", "RequestsDlqUrl")
+	f := s.foreign(1)
+	detail := f.stamp(event("e-1", "refused", "com.payment.charge", "com.payment.charge", charge), true)
+	for i, body := range []string{
+		fmt.Sprintf(`{"id":"7bf73129-1428-4cd3-a780-95db273d1602","time":"2026-01-01T00:00:00Z","source":"somebody.else","detail-type":"com.payment.charge","detail":%s}`, detail),
+		`{"id":"7bf73129-1428-4cd3-a780-95db273d1603","detail":{"subject":"refused"}}`,
+		`{`,
+	} {
+		var header map[string]sqstypes.MessageSystemAttributeValue
+		if i > 0 {
+			header = map[string]sqstypes.MessageSystemAttributeValue{"AWSTraceHeader": {DataType: aws.String("String"), StringValue: aws.String("Root=" + f.trace.String() + ";Parent=" + f.span.String() + ";Sampled=1")}}
+		}
+		if _, err := s.queues.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: aws.String(s.Output("RequestsQueueUrl")), MessageBody: &body, MessageSystemAttributes: header}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "they are dead letters", func() bool { return s.depth("RequestsDlqUrl") == 3 })
+	tree := s.tree(f.trace.String())
+	list := consumers(tree)
+	if len(list) != 3 || len(tree.Roots) != 1 {
+		t.Fatalf("%d deliveries\n%s", len(list), tree)
+	}
+	causes, named := 0, 0
+	for _, c := range list {
+		if annotation(c, "subject") == "refused" {
+			named++
+		}
+		for _, want := range []string{`is "somebody.else"`, "is no Arvo event", "is no EventBridge envelope"} {
+			if c.Fault && c.Cause != nil && strings.Contains(c.Cause.Exceptions[0].Message, want) {
+				causes++
+			}
+		}
+	}
+	if causes != 3 || named != 2 { // in the third nothing can be read
+		t.Errorf("%d causes, %d subjects\n%s", causes, named, tree)
+	}
+}
+
+// A rule may hand events to the function itself: the trace has the bus, and no queue.
+func TestTheTraceOfAnEventStraightFromTheBus(t *testing.T) {
+	t.Parallel()
+	s := start(t, stack.Config{})
+	s.unqueue("")
+	subject := s.post("com.payment.charge", charge)
+	if v, _ := s.get(subject, 10); v.Status != "completed" {
+		t.Fatalf("%+v", v)
+	}
+	eventually(t, "nothing is on its way", func() bool { return s.Backlog() == 0 })
+	tree := s.whole([]string{subject})[s.traceOf(subject)]
+	direct := 0
+	for _, span := range tree.Spans {
+		if span.Name == handlerNode && span.Parent.IsBus() && annotation(span, "subject") == subject {
+			direct++
+		}
+		if span.IsQueue() && span.Name != responsesNode {
+			t.Errorf("there is a queue, %s", span.Name)
+		}
+	}
+	if direct != 1 {
+		t.Errorf("%d deliveries beneath the bus:\n%s", direct, tree)
 	}
 }
 

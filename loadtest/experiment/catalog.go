@@ -398,8 +398,6 @@ func visibilityCells(c Config) [][]spec {
 		}
 		if visibility < visibilityWork {
 			times := math.Ceil(visibilityWork.Seconds() / visibility.Seconds())
-			cell.repeats = true
-			cell.extra = time.Minute // until the queue has given up what is always visible again
 			cell.predict = func(p prediction) string {
 				return fmt.Sprintf("a message is visible again after %v of %v of work: each subject is done at least %v times, %s of the capacity become %s", visibility, visibilityWork, times, number(visibilityLoad), number(visibilityLoad*times))
 			}

@@ -104,6 +104,9 @@ func (r *runner) measure(ctx context.Context, s spec) (results.Cell, error) {
 	if m.predicted, err = predict(setup, s, r.overhead); err != nil {
 		return results.Cell{}, err
 	}
+	if v := seconds(setup.VisibilityS); s.queue() == RouteQueue && v > 0 && v < m.predicted.capacity.Invocation() {
+		m.spec.repeats, m.spec.extra = true, max(m.spec.extra, time.Minute) // until the queue has given up what is visible again and again
+	}
 	if m.incarnation, err = r.incarnation(ctx); err != nil {
 		return results.Cell{}, r.because(ctx, err)
 	}
@@ -451,10 +454,10 @@ func (m *measurement) last(ctx context.Context, ended error) {
 	}
 	others := 0
 	err := m.deadLetters(ctx, func(subject string) {
-		if !m.ledger.DeadLetter(subject) && !m.dead[subject] {
+		if !m.ledger.DeadLetter(subject) && !m.known[subject] {
 			others++
 		}
-		m.dead[subject] = true
+		m.known[subject] = true
 	})
 	switch {
 	case err != nil && ended == nil:
@@ -468,6 +471,13 @@ func (m *measurement) last(ctx context.Context, ended error) {
 	m.clock = m.ledger.Clock()
 	if ended != nil {
 		return
+	}
+	if !m.drained || m.ledger.Count(nil).Duplicated > 0 { // messages of these may yet be given up, while another cell is measured
+		for r := range m.ledger.All() {
+			if r.Subject != "" {
+				m.known[r.Subject] = true
+			}
+		}
 	}
 	switch now, err := m.runner.incarnation(ctx); {
 	case err != nil:

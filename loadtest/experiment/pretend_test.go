@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,6 +24,7 @@ type pretended struct {
 	// Times of the parts.
 	accept, bus, overhead, store time.Duration
 	ahead                        time.Duration // of the servers' clock
+	parallelism                  int
 	lag                          time.Duration // of an invocation, after its subjects are answered
 	slower                       float64       // work takes so many times what was asked for; 0 for 1
 	throttle                     float64       // requests per second that the API takes; 0 for any number
@@ -42,6 +44,7 @@ type pretended struct {
 	route     string
 	reserved  int // 0: none
 	visible   []*message
+	received  map[*message]bool
 	flying    int // messages in flight
 	answers   int // on their way back
 	busy      int
@@ -74,8 +77,8 @@ func newPretended() *pretended {
 	const ms = time.Millisecond
 	p := &pretended{
 		accept: 3 * ms, bus: 2 * ms, overhead: 4 * ms, store: 2 * ms,
-		loses: never, twice: never, frozen: func(time.Duration) time.Duration { return 0 },
-		began: time.Now(), enabled: true, route: experiment.RouteQueue, subjects: map[string]*subject{},
+		parallelism: 10, loses: never, twice: never, frozen: func(time.Duration) time.Duration { return 0 },
+		began: time.Now(), enabled: true, route: experiment.RouteQueue, subjects: map[string]*subject{}, received: map[*message]bool{},
 		setup: results.Setup{Concurrency: 10, Batch: 10, Parallelism: 10, VisibilityS: 180, FunctionTimeoutS: 30, ResponsesConc: 10, ResponsesBatch: 10, AccountConc: 1000, MaxReceiveCount: 5, HandlerFunction: "handler", RequestsMappingID: "mapping"},
 	}
 	p.original = p.setup
@@ -231,6 +234,7 @@ func (p *pretended) dispatch() {
 			m.receipt++
 			receipts[i] = m.receipt
 			p.flying++
+			p.received[m] = true
 			time.AfterFunc(time.Duration(p.setup.VisibilityS*1e9), func() { p.appear(m, receipts[i]) })
 		}
 		p.inJourney.Go(func() { p.handle(batch, receipts) })
@@ -245,6 +249,7 @@ func (p *pretended) appear(m *message, receipt int) {
 		return
 	}
 	p.flying--
+	delete(p.received, m)
 	if m.receives >= p.setup.MaxReceiveCount {
 		m.deleted = true
 		p.dead = append(p.dead, "s-"+m.key)
@@ -258,8 +263,7 @@ func (p *pretended) appear(m *message, receipt int) {
 func (p *pretended) handle(batch []*message, receipts []int) {
 	received := p.now()
 	p.spend(p.overhead / 2)
-	for turn := 0; turn < len(batch); turn += p.setup.Parallelism {
-		side := batch[turn:min(len(batch), turn+p.setup.Parallelism)]
+	for side := range slices.Chunk(batch, p.parallelism) {
 		p.spend(side[0].work)
 		for _, m := range side {
 			p.mu.Lock()
@@ -276,7 +280,12 @@ func (p *pretended) handle(batch []*message, receipts []int) {
 	for i, m := range batch {
 		if receipts != nil && m.receipt == receipts[i] && !m.deleted {
 			m.deleted = true
-			p.flying--
+			if i := slices.Index(p.visible, m); i >= 0 { // again, and not yet received again
+				p.visible = slices.Delete(p.visible, i, i+1)
+			} else {
+				p.flying--
+				delete(p.received, m)
+			}
 		}
 	}
 	p.dispatch()
@@ -310,6 +319,7 @@ func (p *pretended) Setup(context.Context) (results.Setup, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.setup
+	s.Parallelism = p.parallelism
 	if p.reserved > 0 {
 		n := p.reserved
 		s.ReservedConc = &n
@@ -369,6 +379,13 @@ func (p *pretended) Purge(context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.visible = nil
+	for m := range p.received { // in flight or not: all are gone
+		if !m.deleted {
+			m.deleted = true
+			p.flying--
+		}
+	}
+	clear(p.received)
 	return p.died
 }
 

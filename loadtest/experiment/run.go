@@ -39,8 +39,8 @@ func Run(ctx context.Context, sys System, c Config) (*Outcome, error) {
 	}
 	plan, specs := newPlan(c, r.out.Setup)
 	c.Watch.Planned(plan)
-	r.dead = map[string]bool{}
-	if err := r.deadLetters(ctx, func(subject string) { r.dead[subject] = true }); err != nil {
+	r.known = map[string]bool{}
+	if err := r.deadLetters(ctx, func(subject string) { r.known[subject] = true }); err != nil {
 		return nil, fmt.Errorf("experiment: look into the dead-letter queues: %w", err)
 	}
 
@@ -70,7 +70,7 @@ type runner struct {
 	ledgers int             // that were made
 	primed  string          // the settings that were primed last
 	kept    bool            // the last cell kept the SLO
-	dead    map[string]bool // subjects in dead-letter queues that were there before
+	known   map[string]bool // subjects whose messages in dead-letter queues are no news
 }
 
 // limits are how long things may take.

@@ -39,6 +39,19 @@
 // creation of the event that was being handled. The repeated request itself has a trace of its own, with a link to the subject's and
 // without its annotation: a search for a subject finds one trace.
 //
+// A process may also die between the bus's taking of an event and the report of what sent it, and nobody need repeat its work. So what
+// sends an event is reported before the event is on its way ([Telemetry.Publishing]): the request or the message, as it is by then, with the
+// subsegment "Events" within it, all in progress. X-Ray takes one such document and has the whole one overwrite it. What stays in progress
+// says that its process ended before it could say more.
+//
+// An event that a rule hands to the function itself crosses a bus and no queue. What cannot be handled, because it holds no event that
+// may be, fails in the trace that it names, if it names one.
+//
+// A bus does not tell to the receiver when it took an event in, but for the second. The segment of a bus begins at the event's own
+// time, if that is within that second or later. Else the begin is not known: the segment begins at the latest time that it can have been,
+// often at its end, and says so in its metadata (arvo.bus.begin_unknown). A queue that has given a message out more than once tells how often
+// (arvo.message.receives, arvo.message.first_received_at): of a delivery that died nothing else may be known.
+//
 // With ARVO_TRACE_HOPS=off a message hangs on the creation of its event, without bus and queue between. That is for an X-Ray that should
 // not like segments which a stranger sends of a bus.
 //
@@ -74,8 +87,9 @@
 //
 // # When it leaves
 //
-// A document leaves when its local root ends; bus and queue leave on receipt. [Telemetry.Lambda] sends what is open 200 ms before the
-// deadline and when the function returns, as in progress; it is overwritten if it ever ends. A panic of the function is
+// A document leaves when its local root ends; bus and queue leave on receipt; what sends an event leaves before that, as in progress.
+// [Telemetry.Lambda] sends what else is open 200 ms before the deadline and when the function returns, as in progress. What is in progress is
+// sent once, and overwritten if it ever ends. A panic of the function is
 // recorded and passed on. Metrics of an invocation are one write at its end. What cannot be sent is lost, and told once in the log.
 //
 // # Environment
@@ -101,6 +115,7 @@
 //	decorated, sampled                          14   µs    its metric line, span, document and datagram
 //	a message, not sampled                       2   µs
 //	a message, sampled                          45   µs    bus, queue, message and service: three datagrams
+//	a message with an answer, sampled           +30  µs    the span that sends it, and before that a datagram in progress
 //	the binary, arm64, stripped                 +0.92 MB
 //	process start to the first /next            +0.0 ms   (median of 40 starts; package initialisation takes 0.3 ms)
 //
@@ -114,6 +129,9 @@
 //   - otelaws and the propagator of X-Ray: deprecated upstream, and otelaws does not know the queue. What is used of them is 120 lines.
 //   - A collector or layer: 200 ms of cold start, and a process that is frozen with what it holds.
 //   - Batching of spans across invocations: what waits is frozen with the function, or lost.
+//   - The creation as a document of its own, in progress and then whole: two datagrams more instead of one, and the request that it is part of
+//     would be lost with its process all the same.
+//   - Announcing only where nobody repeats the work, as at the API: a message may also die as often as its queue delivers it.
 //   - OTLP in protobuf: as large as all the rest of a Lambda.
 //   - Registration as OpenTelemetry's global provider: a host hands [Telemetry.TracerProvider] to who needs it.
 //   - Links instead of parents between sender and receiver, messaging's default in the conventions: X-Ray draws no edge for them.

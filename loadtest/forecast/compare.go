@@ -64,8 +64,7 @@ func Compare(ctx context.Context, cell results.Cell, setup results.Setup, cal Ca
 	s := results.Simulated{CompletedRate: completed(r, from, to) / (to - from).Seconds()}
 	if r.Drained {
 		// A cell counts from when the last subject was accepted; the load may end with a pause.
-		last := c.Load.At(c.Load.Total()-1) + cal.Accept
-		drain := max(0, c.Load.Duration()+r.Drain-last).Seconds()
+		drain := max(0, r.Last-c.Load.At(c.Load.Total()-1)-cal.Accept).Seconds()
 		s.DrainS = &drain
 	}
 	return s, nil
@@ -126,7 +125,7 @@ func local(cell results.Cell, setup results.Setup, cal Calibration, seed uint64)
 	}
 	q.NewEnvironments.Count, q.NewEnvironments.Per = much, time.Second
 	return sim.Config{
-		System: s, Quotas: q, Prices: sim.USEast1(), Load: load, Drain: 6 * time.Hour, Step: resolution(load), Cohort: 1, Seed: seed,
+		System: s, Quotas: q, Prices: sim.USEast1(), Load: load, Drain: Patience, Step: resolution(load), Cohort: 1, Seed: seed,
 		Latencies: sim.Latencies{Gateway: sim.Distribution{Median: cal.Accept}, BusToTarget: sim.Distribution{Median: cal.Hop}},
 	}, nil
 }
@@ -148,7 +147,7 @@ func span(s float64) time.Duration {
 
 // resolution returns the steps of a simulation: short ones, and not a million of them.
 func resolution(load *schedule.Schedule) time.Duration {
-	return max(10*time.Millisecond, load.Duration()/10_000)
+	return max(10*time.Millisecond, (load.Duration()+Patience)/500_000)
 }
 
 // loadOf returns a cell's load as a schedule.

@@ -1,7 +1,6 @@
 package forecast
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -318,9 +317,23 @@ func sum(series []float64, from, to int) float64 {
 // asDeployed is the variant that changes nothing.
 func asDeployed(c sim.Config, _ float64) (sim.Config, []string, error) { return c, nil, nil }
 
+// wanted returns the ceilings, the lowest first, with what a rate needs. Invocations of the API are refused when there is no
+// environment, and do not wait: how many are busy varies as a Poisson number does, and there have to be enough for three
+// standard deviations more than the mean ("square-root staffing").
+func wanted(c sim.Config, rate float64) ([]sim.Ceiling, error) {
+	ceilings, err := c.Ceilings(rate * Headroom)
+	for i, ceiling := range ceilings {
+		switch ceiling.Limit {
+		case sim.AccountConcurrency, sim.APIReserved:
+			ceilings[i].Need += 3 * math.Sqrt(ceiling.Need)
+		}
+	}
+	return ceilings, err
+}
+
 // lacking lists what is too low for a rate, the lowest ceiling first.
 func lacking(c sim.Config, rate float64) ([]string, error) {
-	ceilings, err := c.Ceilings(rate * Headroom)
+	ceilings, err := wanted(c, rate)
 	if err != nil {
 		return nil, err
 	}
@@ -354,11 +367,10 @@ func fitted(c sim.Config, rate float64) (sim.Config, []string, error) {
 	}
 	var changes []change
 	for range 4 {
-		ceilings, err := c.Ceilings(rate * Headroom)
+		ceilings, err := wanted(c, rate)
 		if err != nil {
 			return c, nil, err
 		}
-		slices.SortStableFunc(ceilings, func(a, b sim.Ceiling) int { return cmp.Compare(a.Rate, b.Rate) })
 		some := false
 		for _, ceiling := range ceilings {
 			to := math.Ceil(min(ceiling.Need, ceiling.Most))

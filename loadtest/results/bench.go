@@ -110,7 +110,7 @@ func (c *Cell) benchmark() string {
 		add("arrivals", word(p.Arrivals))
 	}
 	if p.OutageS != 0 {
-		add("outage", number(p.OutageS)+"s")
+		add("outage", strconv.FormatFloat(p.OutageS, 'f', 0, 64)+"s") // which is measured: seconds are what was asked for
 	}
 	if p.Offered != 0 {
 		add("offered", short(p.Offered)+"x")

@@ -99,6 +99,7 @@ type Result struct {
 	Cohort int64 // k, as it was used
 	Counts Counts
 	Ended  time.Duration // simulated
+	Last   time.Duration // when the last subject was done or given up
 	Events uint64        // of the simulation
 
 	Step   time.Duration

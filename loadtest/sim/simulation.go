@@ -579,7 +579,7 @@ func (s *simulation) growTable() {
 // report sums up.
 func (s *simulation) report() *Result {
 	r := &s.result
-	r.Ended = time.Duration(s.now)
+	r.Ended, r.Last = time.Duration(s.now), time.Duration(s.lastEnd)
 	r.Counts.Sent, r.Counts.Rejected, r.Counts.Dead, r.Counts.Done = int64(s.sent), s.at[rejected], s.at[dead], s.at[done]
 	for p := range places {
 		switch p {

@@ -157,7 +157,7 @@ func kneeCell(c Config, concurrency int, x float64) spec {
 }
 
 // kneeControl repeats a cell in the end: has the machine become slower meanwhile?
-func kneeControl(c Config) spec { return kneeCell(c, 8, 0.9) }
+func kneeControl(c Config) spec { return kneeCell(c, 8, 1.2) }
 
 func findKnee(c Config, cells []results.Cell) (string, []results.Fit) {
 	var limits []string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -63,19 +64,30 @@ func (m *measurement) calibrated() error {
 
 // saturated returns the rate at which subjects ended while all slots were busy, whose invocations take so many at a time. It counts
 // whole rounds of the slots: where they work in step, completions come in lots, and the rate of a time that cuts a lot in two is wrong
-// by that. The first two rounds and the last one are left out.
+// by that. The first two rounds and the last one are left out, and so are moments at which the machine was away: stretches of five
+// rounds that took half as long again as most.
 func saturated(line ledger.Timeline, round int) float64 {
-	first := 2 * round
-	rounds := (len(line.Ended) - 1 - first - round) / round
-	if rounds < 5 {
+	const rounds = 5 // of a stretch
+	var took []time.Duration
+	for last := 2*round + rounds*round; last < len(line.Ended)-round; last += rounds * round {
+		took = append(took, line.Ended[last].Sub(line.Ended[last-rounds*round]))
+	}
+	if len(took) == 0 {
 		return 0
 	}
-	last := first + rounds*round
-	took := line.Ended[last].Sub(line.Ended[first]).Seconds()
-	if took <= 0 {
+	slices.Sort(took)
+	var sum time.Duration
+	n := 0
+	for _, d := range took {
+		if d <= took[len(took)/2]*3/2 {
+			sum += d
+			n++
+		}
+	}
+	if sum <= 0 {
 		return 0
 	}
-	return float64(rounds*round) / took
+	return float64(n*rounds*round) / sum.Seconds()
 }
 
 // A cause ends a run: there is no use in going on.
@@ -184,6 +196,7 @@ type measurement struct {
 	seen    *tracker
 	clock   ledger.Clock
 	ended   time.Time // of the load, as it was
+	silent  bool      // no progress is told
 	cutOff  bool      // the load did not come to its end
 	drained bool      // all subjects have ended, or nothing is on its way any more
 	left    int       // messages that were still in the queues at the deadline
@@ -232,7 +245,7 @@ func (m *measurement) prime(ctx context.Context) error {
 	n := float64(2 * min(m.predicted.capacity.Concurrency, 500))
 	rate := min(m.c.MaxRate, n*10) // within 100 ms
 	p := &measurement{runner: m.runner, spec: m.spec, setup: m.setup, predicted: m.predicted, incarnation: m.incarnation}
-	p.spec.outage = 0
+	p.spec.outage, p.silent = 0, true
 	if err := p.begin([]stage{{schedule.Constant("prime", rate, seconds(n/rate)), false}}); err != nil {
 		return err
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"example.com/arvo/loadtest/results"
@@ -116,6 +118,7 @@ func (r *runner) all(ctx context.Context, plan Plan, specs [][]spec) error {
 			}
 		}
 		cells := r.out.Cells[first:]
+		r.compareControl(cells)
 		if e.Finding == "" {
 			e.Finding, e.Fits = answer(q, r.c, cells)
 		}
@@ -135,6 +138,26 @@ func (r *runner) all(ctx context.Context, plan Plan, specs [][]spec) error {
 		r.primed = ""
 	}
 	return nil
+}
+
+// compareControl notes when the cell that was repeated in the end has another rate than before.
+func (r *runner) compareControl(cells []results.Cell) {
+	const drift = 0.05
+	for _, control := range cells {
+		if control.Role != roleControl || control.Validity != results.Valid {
+			continue
+		}
+		first := slices.IndexFunc(cells, func(c results.Cell) bool {
+			return c.ID == strings.TrimSuffix(control.ID, "/"+roleControl) && c.Validity == results.Valid
+		})
+		if first < 0 {
+			continue
+		}
+		before, after := cells[first].CompletedRate.Mean, control.CompletedRate.Mean
+		if math.Abs(after-before) > drift*before {
+			r.note("%s completed %s/s at first and %s/s in the end: the system or the machine changed while %s was asked.", cells[first].ID, number(before), number(after), control.Experiment)
+		}
+	}
 }
 
 // answer returns what the cells of an experiment say, and why they say nothing if they do not.

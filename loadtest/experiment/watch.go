@@ -152,7 +152,7 @@ func (w *watch) sample(ctx context.Context) {
 			_ = w.look(ctx)
 		}
 	})
-	for sleep(ctx, progressEvery) == nil {
+	for !w.silent && sleep(ctx, progressEvery) == nil {
 		w.c.Watch.Progress(w.progress())
 	}
 }
@@ -226,8 +226,8 @@ func (w *watch) guard(ctx context.Context) {
 			continue
 		}
 		silentSince = time.Time{}
-		if w.spec.repeats || w.spec.via == ViaFunction {
-			continue // how many messages there should be is not known
+		if w.spec.repeats || w.spec.via == ViaFunction || w.c.AWS {
+			continue // how many messages there should be is not known, or how many there are
 		}
 		// What is counted first can only become more: messages of ours are never more than subjects that are open.
 		d, err := w.depths(ctx)

@@ -155,8 +155,8 @@ func killed(t *testing.T, child *target.Child, s *target.Stack) {
 	if err := s.Restore(t.Context()); err != nil {
 		t.Errorf("there is nothing left to restore: %v", err)
 	}
-	if _, err := s.Setup(t.Context()); err == nil {
-		t.Error("it answers still")
+	if _, err := s.Setup(t.Context()); err == nil || !strings.HasSuffix(err.Error(), "nobody answers there any more: connection refused") {
+		t.Error(err)
 	}
 	if err := child.Stop(t.Context()); err == nil {
 		t.Error("it is stopped as if it had not been killed")

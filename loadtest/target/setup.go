@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -84,9 +85,13 @@ func (s *Stack) Setup(ctx context.Context) (results.Setup, error) {
 	return setup, nil
 }
 
+// wrap says of an error which stack it is about, and what was to be done.
 func (s *Stack) wrap(what string, err error) error {
 	if err == nil {
 		return nil
+	}
+	if s.local && errors.Is(err, syscall.ECONNREFUSED) { // of all that the SDK says of it, this is the news
+		return fmt.Errorf("target: stack %q %s: %s: nobody answers there any more: %w", s.config.Stack, s.where(), what, syscall.ECONNREFUSED)
 	}
 	return fmt.Errorf("target: stack %q %s: %s: %w", s.config.Stack, s.where(), what, err)
 }

@@ -30,7 +30,7 @@ func (s *Stack) Hops(ctx context.Context, ids []string) (map[string][]results.Ho
 		for n := 0; pages.HasMorePages() && n < maxTracePart; n++ {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
-				return nil, err
+				return nil, s.wrap("the traces of subjects", err)
 			}
 			for _, t := range page.Traces {
 				for _, part := range t.Segments {

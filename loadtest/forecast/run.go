@@ -27,7 +27,7 @@ const (
 	MaxDuration     = 24 * time.Hour
 	MaxRate         = 10_000_000 // subjects per second
 	MaxRates        = 100
-	Patience        = time.Hour // how long, simulated, a system has after the load to end what it has
+	Patience        = time.Hour // how long, simulated, a system has after the load to end what it has; at most a thousand times as long as the load
 )
 
 // Headroom is how much more than a rate its settings are meant for: with 1.2 they are busy for five sixths of the time.
@@ -87,7 +87,7 @@ func Run(ctx context.Context, c Config) (*results.Forecast, error) {
 
 // base returns the simulation that all rates have in common. Its load is of one subject a second.
 func (c Config) base() (sim.Config, error) {
-	s := sim.Config{System: c.System, Latencies: sim.AWS2026(), Prices: sim.USEast1(), Drain: Patience, Seed: c.Seed}
+	s := sim.Config{System: c.System, Latencies: sim.AWS2026(), Prices: sim.USEast1(), Seed: c.Seed}
 	s.System.Requests.Work = c.Work
 	switch {
 	case c.Work < 0 || c.Work > 15*time.Minute:
@@ -112,7 +112,7 @@ func (c Config) base() (sim.Config, error) {
 			return s, err
 		}
 	}
-	s.Step = c.Duration / (Steps * stepsInOne)
+	s.Step, s.Drain = c.Duration/(Steps*stepsInOne), min(Patience, 1000*c.Duration)
 	var err error
 	s.Load, err = schedule.New(schedule.Constant("hold", 1, c.Duration))
 	return s, err

@@ -295,9 +295,13 @@ func (p *picture) deliveries(h tracetree.Hop, from *row, depth int) {
 		if len(h.Consumers) > 0 {
 			name = h.Consumers[0].Name
 		}
+		note += ": not reported"
+		if d.Last == d.Of { // it may be at work
+			note += " yet"
+		}
 		p.rows = append(p.rows, &row{
 			span: &tracetree.Span{Document: segment.Document{TraceID: h.Queue.TraceID, Name: name}}, delivery: &d.Delivery,
-			parent: from, sent: true, depth: depth, name: name, notes: []string{note + ": not reported"}, start: d.Began, silent: true,
+			parent: from, sent: true, depth: depth, name: name, notes: []string{note}, start: d.Began, silent: true,
 		})
 	}
 }

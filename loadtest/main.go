@@ -156,8 +156,10 @@ func measure(ctx context.Context, o options, t *terminal, r *results.Results, fo
 	r.Run.Notes = append(r.Run.Notes, out.Notes...)
 	r.Experiments, r.Cells = out.Experiments, out.Cells
 	trace(ctx, stack, r)
-	if o.target != onAWS {
-		compare(ctx, o, r)
+	if o.target != onAWS { // what is simulated of AWS has AWS's published latencies, not this account's
+		if err := forecast.CompareAll(ctx, r); err != nil && ctx.Err() == nil {
+			r.Run.Notes = append(r.Run.Notes, fmt.Sprintf("the run was not simulated: %v", err))
+		}
 	}
 	return nil
 }
@@ -188,15 +190,6 @@ func trace(ctx context.Context, stack *target.Stack, r *results.Results) {
 	}
 }
 
-// compare adds to each cell what the simulation says of the same load on the same setup.
-func compare(ctx context.Context, o options, r *results.Results) {
-	for i := range r.Cells {
-		if err := error(nil); err != nil {
-			r.Run.Notes = append(r.Run.Notes, fmt.Sprintf("%s was not simulated: %v", r.Cells[i].ID, err))
-		}
-	}
-}
-
 // preflight tells what a run on AWS costs and would come up against, and goes on if that was agreed to.
 func preflight(ctx context.Context, o options, stack *target.Stack, ask experiment.Config, t *terminal, r *results.Results) error {
 	plan, err := experiment.Preview(ask, r.Run.Setup)
@@ -224,7 +217,7 @@ func preflight(ctx context.Context, o options, stack *target.Stack, ask experime
 func simulate(ctx context.Context, o options, t *terminal, r *results.Results) error {
 	file := o.template
 	if file == "" {
-		root, err := ".", error(nil)
+		root, err := target.ModuleRoot(ctx)
 		if err != nil {
 			return err
 		}

@@ -50,7 +50,7 @@ type Child struct {
 // Local builds the local stack, starts it on free ports and waits until it is ready. The caller has to Stop it, and may
 // then Open it by Config.Child. When ctx ends before it is ready, it is stopped; afterwards ctx means nothing to it.
 func Local(ctx context.Context, c LocalConfig) (*Child, error) {
-	root, err := moduleRoot(ctx)
+	root, err := ModuleRoot(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -98,8 +98,8 @@ func (c LocalConfig) arguments(root string) []string {
 	return args
 }
 
-// moduleRoot is the folder of this module: the one with lambdas/local in it.
-func moduleRoot(ctx context.Context) (string, error) {
+// ModuleRoot is the folder of this module: the one with lambdas/local in it.
+func ModuleRoot(ctx context.Context) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	if err != nil {
 		return "", fmt.Errorf("target: the local stack is built by the go command: go env GOMOD: %w", err)

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/csv"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"example.com/arvo/loadtest/experiment"
+	"example.com/arvo/loadtest/results"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestACommandLineThatMeansNothingIsRefused(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		args string
+		want string
+	}{
+		{"an unknown target", "--target moon", "--target moon: there are local, aws and sim"},
+		{"an argument that is no flag", "E1", `"E1" is not a flag`},
+		{"quick and full", "--quick --full", "not both"},
+		{"two loads", "--rate 5 --stages 5@5s", "not both"},
+		{"a stage without a time", "--stages 5", `stage 1, "5"`},
+		{"a rate that is none", "--target sim --rates 10,x", `--rates: "x"`},
+		{"a batch size for no load of one's own", "--batch 5", "--batch belongs to a load of your own"},
+		{"an experiment for a simulation", "--target sim --experiment E1", "--experiment does nothing for target sim"},
+		{"rates for a stack", "--rates 10", "--rates does nothing for target local"},
+		{"a latency for a stack that runs already", "--endpoint-url http://127.0.0.1:1 --latency none", "--latency does nothing for target endpoint"},
+		{"an endpoint on AWS", "--target aws --endpoint-url http://127.0.0.1:1", "--endpoint-url is where a local stack runs"},
+		{"a parameter without a value", "--parameter x", "Name=Value"},
+		{"a condition that is none", "--assert lost", "assert"},
+		{"an unknown flag", "--nonsense", "nonsense"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var out, told bytes.Buffer
+			if code := run(t.Context(), strings.Fields(test.args), &out, &told); code != results.ExitError {
+				t.Errorf("exit code %d", code)
+			}
+			if !strings.Contains(told.String(), test.want) {
+				t.Errorf("%q is not in:\n%s", test.want, told.String())
+			}
+		})
+	}
+}
+
+func TestWithoutAStackNothingIsLeftBehind(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "results")
+	var told bytes.Buffer
+	if code := run(t.Context(), []string{"--endpoint-url", "http://127.0.0.1:1", "--out", out}, io.Discard, &told); code != results.ExitError {
+		t.Errorf("exit code %d", code)
+	}
+	if !strings.Contains(told.String(), "http://127.0.0.1:1") {
+		t.Errorf("the address is not in %q", told.String())
+	}
+	if _, err := os.Stat(out); !os.IsNotExist(err) {
+		t.Errorf("the folder for results is still there: %v", err)
+	}
+}
+
+func TestResultsAreNotOverwritten(t *testing.T) {
+	out := t.TempDir()
+	if err := os.WriteFile(filepath.Join(out, "results.json"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var told bytes.Buffer
+	if code := run(t.Context(), []string{"--target", "sim", "--rates", "10", "--out", out}, io.Discard, &told); code != results.ExitError || !strings.Contains(told.String(), "results.json already") {
+		t.Errorf("exit code %d: %s", code, told.String())
+	}
+}
+
+func TestASimulationIsToldAndKept(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "results")
+	var said, told bytes.Buffer
+	if code := run(t.Context(), []string{"--target", "sim", "--rates", "10,100000", "--duration", "20s", "--out", out}, &said, &told); code != results.ExitOK {
+		t.Fatalf("exit code %d: %s", code, told.String())
+	}
+	r, err := results.Read(filepath.Join(out, "results.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Forecast == nil || len(r.Forecast.Levels) != 2 || r.Forecast.Levels[0].Binding != "" || r.Forecast.Levels[1].Binding == "" {
+		t.Errorf("at 10/s nothing binds, at 100,000/s something does: %+v", r.Forecast)
+	}
+	if !strings.Contains(said.String(), "raise ") || !strings.Contains(said.String(), "report.html") {
+		t.Errorf("neither what to raise nor where the report is in:\n%s", said.String())
+	}
+}
+
+// A real load on the real stack, short: every subject is accounted for, in every file.
+func TestARealLoad(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "results")
+	var said, told bytes.Buffer
+	code := run(t.Context(), []string{"--rate", "20", "--duration", "3s", "--work", "20ms", "--seed", "7", "--out", out, "--assert", "lost==0", "--assert", "completed==scheduled"}, &said, &told)
+	if code != results.ExitOK && code != results.ExitInvalid { // a busy machine may make it one that is not to be believed
+		t.Fatalf("exit code %d: %s\n%s", code, told.String(), said.String())
+	}
+	r, err := results.Read(filepath.Join(out, "results.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var scheduled int
+	for _, c := range r.Cells {
+		scheduled += c.Counts.Scheduled
+		if c.Counts.Completed != c.Counts.Scheduled || c.Counts.Lost != 0 {
+			t.Errorf("%s: %+v", c.ID, c.Counts)
+		}
+	}
+	for _, a := range r.Assertions {
+		if !a.OK {
+			t.Errorf("%s: %s", a.Expr, a.Value)
+		}
+	}
+	f, err := os.Open(filepath.Join(out, subjectsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(z).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rows)-1 != scheduled || scheduled < 60 {
+		t.Errorf("%d subjects in the file, %d scheduled", len(rows)-1, scheduled)
+	}
+	page, err := os.ReadFile(filepath.Join(out, "report.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := r.Cells[len(r.Cells)-1]
+	if len(last.Slowest) == 0 || len(last.Slowest[0].Hops) < 5 {
+		t.Errorf("the slowest subject has no trace: %+v", last.Slowest)
+	} else if !bytes.Contains(page, []byte(last.Slowest[0].TraceID)) {
+		t.Error("the page does not name the trace of the slowest subject")
+	}
+	if t.Failed() {
+		data, _ := json.Marshal(r.Run)
+		t.Logf("%s\n%s", data, said.String())
+	}
+}
+
+func TestTheTerminalTellsACell(t *testing.T) {
+	capacity, drain, p, lo, hi := 40.0, 2.5, 12.5, 39.0, 41.0
+	cell := results.Cell{ID: "E1/C=2/offered=1.3", Repeat: 2, Role: "measured", OfferedRate: 52, PredictedCapacity: &capacity, PredictedDrainS: &drain,
+		CompletedRate: results.Interval{Mean: 40, Lo: &lo, Hi: &hi, Blocks: 10}, Backlog: results.Backlog{Peak: 1200, Verdict: "unstable", DrainS: &drain},
+		EndToEnd: results.Latency{N: 20, P50: &p, Max: 80}, Validity: results.Contaminated, Why: []string{"the stack was restarted"},
+		Counts: results.Counts{Scheduled: 1300, Lost: 2, Completed: 1298}}
+	var out bytes.Buffer
+	plain := &terminal{out: &out}
+	plain.Predicted(cell)
+	plain.Measured(cell)
+	for _, want := range []string{"E1/C=2/offered=1.3 (repeat 2)", "capacity 40.0/s, drain 2.50 s", "completed 40.0/s (95 % CI 39.0–41.0), 1.000 of the prediction",
+		"peak 1,200, drained in 2.50 s", "p50 12.5 ms, p99 –, max 80.0 ms (n=20)", "of 1,300 subjects: 2 lost", "contaminated: the stack was restarted"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in:\n%s", want, out.String())
+		}
+	}
+	if strings.ContainsAny(out.String(), "\x1b\r") {
+		t.Errorf("codes of terminals where there is none: %q", out.String())
+	}
+}
+
+func TestTheStatusIsOneLineOfATerminal(t *testing.T) {
+	var out bytes.Buffer
+	watched := &terminal{out: &out, width: func() int { return 40 }}
+	for i := range 20 {
+		watched.Progress(experiment.Progress{Cell: "E1", Phase: "hold", Elapsed: time.Second, Of: 4 * time.Second, Completed: float64(i), Backlog: i})
+	}
+	watched.line("done")
+	lines := strings.Split(out.String(), "\r\x1b[K")
+	for _, l := range lines[:len(lines)-1] {
+		if n := len([]rune(l)); n > 39 {
+			t.Errorf("%d columns: %q", n, l)
+		}
+	}
+	if lines[len(lines)-1] != "done\n" {
+		t.Errorf("%q is the last line", lines[len(lines)-1])
+	}
+}

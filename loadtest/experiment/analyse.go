@@ -361,8 +361,9 @@ func (m *measurement) sentLate(c results.Cell) []string {
 		return why
 	}
 	slices.Sort(slips)
-	if p99 := slips[(len(slips)*99-1)/100]; p99 > slipLimit {
-		text := fmt.Sprintf("of a hundred subjects one was sent %s late or more", short(p99))
+	onTime, _ := slices.BinarySearch(slips, slipLimit+1)
+	if late := len(slips) - onTime; late > max(1, len(slips)/100) { // one alone says nothing of few
+		text := fmt.Sprintf("%d of %d subjects were sent more than %s late, one of a hundred by %s or more", late, len(slips), short(slipLimit), short(slips[(len(slips)*99-1)/100]))
 		if m.report.Busy {
 			text += fmt.Sprintf(": all %d workers were waiting for answers", m.c.MaxWorkers)
 		}

@@ -180,6 +180,9 @@ func TestRestore(t *testing.T) {
 			if err := s.Apply(t.Context(), c); err != nil {
 				t.Fatal(err)
 			}
+			if c.Route != nil && (st.target == queueARN) != (*c.Route == experiment.RouteQueue) {
+				t.Errorf("%s: the rule's target is %s", *c.Route, st.target)
+			}
 		}
 		if st.target != functionARN || st.concurrency != 0 || st.visibility != "40" {
 			t.Errorf("it is %s", st.is())
@@ -208,6 +211,9 @@ func TestRestore(t *testing.T) {
 		}
 		if st.reserved != "{}" || st.state != "Enabled" || st.visibility != "40" {
 			t.Errorf("it is %s", st.is())
+		}
+		if text := journalOf(t, c); !strings.Contains(text, `"visibility_s": 180`) || strings.Contains(text, `"mapping"`) || strings.Contains(text, `"reserved_concurrency"`) {
+			t.Errorf("left to restore: %s", text)
 		}
 		s.Close()
 		if _, err := target.Open(t.Context(), c); err == nil || !strings.Contains(err.Error(), "has died and left it so") {
@@ -314,12 +320,12 @@ func TestRestore(t *testing.T) {
 			t.Fatal(locks, err)
 		}
 		path := strings.TrimSuffix(locks[0], ".lock")
-		for _, text := range []string{"", "{", strings.Repeat(" ", 70_000)} {
+		for text, want := range map[string]string{"": "unexpected end of JSON input", "{": "unexpected end of JSON input", strings.Repeat(" ", 70_000): "it has 70000 bytes"} {
 			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := target.Open(t.Context(), c); err == nil || !strings.Contains(err.Error(), path) {
-				t.Errorf("%v", err)
+			if _, err := target.Open(t.Context(), c); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v, want %s", err, want)
 			}
 		}
 	})

@@ -108,7 +108,7 @@ func (b Bars) SVG(size Size) string {
 	if b.Headed {
 		y0 += 24
 	}
-	y0 += float64(min(len(legend), legendRows))*(lineHeight+2) + 4
+	y0 += float64(len(legend))*(lineHeight+2) + 4
 	group := float64(rows)*barHeight + 10
 	if above {
 		group += lineHeight
@@ -138,6 +138,9 @@ func (b Bars) SVG(size Size) string {
 		}
 	}
 
+	if !some {
+		ticks = nil
+	}
 	p := open(b.Frame, w, height)
 	if len(b.Parts) > 0 {
 		p.f("<defs>")

@@ -1,8 +1,5 @@
 package draw
 
-// legendRows is how many rows of a legend are shown.
-const legendRows = 6
-
 // legendRow is names side by side.
 type legendRow struct {
 	items []legendItem
@@ -35,7 +32,7 @@ func addItem(rows []legendRow, item legendItem, room float64) []legendRow {
 
 // writeLegend writes the rows from y on, and returns where they end.
 func writeLegend(p *picture, rows []legendRow, y float64) float64 {
-	for _, r := range rows[:min(len(rows), legendRows)] {
+	for _, r := range rows {
 		for _, i := range r.items {
 			at := y + 8
 			switch {

@@ -16,7 +16,7 @@ type Plot struct {
 	Areas    []Area // behind the lines
 	Marks    []Mark
 	Notes    []Note
-	Diagonal string // what the line y = x says; empty for no line. Both axes then have the same values
+	Diagonal string // what the line y = x says; empty for no line. Both axes then have the same values, and are both logarithmic or both not, else there is none
 }
 
 // A Series is a line, or points. X and Y belong together by their index; what one has more than the other is left out.
@@ -116,6 +116,9 @@ type placed struct {
 }
 
 func (l *layout) limit() {
+	if l.X.Log != l.Y.Log {
+		l.Diagonal = "" // y = x is no straight line
+	}
 	if k := len(l.Series) - MaxSeries; k > 0 {
 		l.Series = l.Series[:MaxSeries]
 		l.omitted = append(l.omitted, fmt.Sprintf("%d more series", k))
@@ -259,7 +262,7 @@ func (l *layout) measure() {
 				l.legend = addItem(l.legend, legendItem{look: look(s.Color, i), name: s.Name, kind: s.Kind, dashed: s.Dashed}, l.w-20)
 			}
 		}
-		rows := float64(min(len(l.legend), legendRows))*(lineHeight+2) + 3
+		rows := float64(len(l.legend))*(lineHeight+2) + 3
 		l.top, l.bottom, l.h = l.top+rows, l.bottom+rows, l.h+rows
 		l.scales(ex, ey)
 	}
@@ -419,12 +422,12 @@ func (l *layout) nameArea(p *picture, name string, his, los [][]point) {
 		for _, r := range all {
 			for i, q := range r {
 				from := r[max(0, i-1)]
-				for x := math.Ceil(from.x - l.left); x <= q.x-l.left && x < float64(n); x++ {
+				for x := max(0, math.Ceil(from.x-l.left)); x <= q.x-l.left && x < float64(n); x++ {
 					share := 1.0
 					if q.x > from.x {
 						share = (x + l.left - from.x) / (q.x - from.x)
 					}
-					columns[int(max(x, 0))] = from.y + share*(q.y-from.y)
+					columns[int(x)] = from.y + share*(q.y-from.y)
 				}
 			}
 		}

@@ -224,22 +224,26 @@ func identifier(id string) string {
 func widthOf(s string) float64 {
 	w := 0.0
 	for _, r := range s {
-		switch {
-		case strings.ContainsRune("ijltfrI.,:;|!'()[] ", r):
-			w += .36
-		case r == '\u202F' || r == '\u2009' || unicode.Is(unicode.Mn, r):
-			w += .2
-		case strings.ContainsRune("mwMW%@—…", r):
-			w += .95
-		case r >= 0x1100 && !(r >= 0x2000 && r < 0x2C00):
-			w += 1.1
-		case unicode.IsUpper(r):
-			w += .72
-		default:
-			w += .59
-		}
+		w += widthOfRune(r)
 	}
-	return w * fontSize
+	return w
+}
+
+func widthOfRune(r rune) float64 {
+	switch {
+	case strings.ContainsRune("ijltfrI.,:;|!'()[] ", r):
+		return .36 * fontSize
+	case r == '\u202F' || r == '\u2009' || unicode.Is(unicode.Mn, r):
+		return .2 * fontSize
+	case strings.ContainsRune("mwMW%@—…", r):
+		return .95 * fontSize
+	case r >= 0x1100 && !(r >= 0x2000 && r < 0x2C00):
+		return 1.1 * fontSize
+	case unicode.IsUpper(r):
+		return .72 * fontSize
+	default:
+		return .59 * fontSize
+	}
 }
 
 // shorten cuts a text to a width.
@@ -248,15 +252,14 @@ func shorten(s string, room float64) string {
 	if widthOf(s) <= room {
 		return s
 	}
-	runes := []rune(s)
-	for len(runes) > 0 {
-		runes = runes[:len(runes)-1]
-		if widthOf(string(runes)+"…") <= room {
-			break
+	room -= widthOfRune('…')
+	for i, r := range s {
+		if room -= widthOfRune(r); room < 0 {
+			if i == 0 {
+				return ""
+			}
+			return strings.TrimRight(s[:i], " ") + "…"
 		}
 	}
-	if len(runes) == 0 {
-		return ""
-	}
-	return strings.TrimRight(string(runes), " ") + "…"
+	return s // not reached: it is wider than there is room
 }

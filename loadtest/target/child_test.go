@@ -125,6 +125,11 @@ func TestAChildDiesWithItsParent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if process, err := os.FindProcess(pid); err == nil && t.Failed() {
+			_ = process.Kill() // it fails if it has ended after all
+		}
+	})
 	gone(t, pid)
 }
 

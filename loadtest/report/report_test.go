@@ -1,0 +1,400 @@
+package report_test
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"example.com/arvo/loadtest/report"
+	"example.com/arvo/loadtest/results"
+)
+
+var update = flag.Bool("update", false, "write the golden file anew")
+
+func runs() map[string]results.Results {
+	return map[string]results.Results{"plausible": plausible(), "interrupted": interrupted(), "simulated": simulated(), "hostile": hostile(), "empty": {}}
+}
+
+func page(t *testing.T, r results.Results) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := report.HTML(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// element is one of a page, with its text and what is in it.
+type element struct {
+	name       string
+	attributes map[string]string
+	text       string // of it and all in it
+	children   []*element
+}
+
+// parse reads a page strictly: what is written here is XML, too.
+func parse(t *testing.T, page string) *element {
+	t.Helper()
+	d := xml.NewDecoder(strings.NewReader(page))
+	d.Entity = xml.HTMLEntity
+	stack := []*element{{}}
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatalf("not well-formed: %v", err)
+		}
+		switch x := token.(type) {
+		case xml.StartElement:
+			e := &element{name: x.Name.Local, attributes: map[string]string{}}
+			for _, a := range x.Attr {
+				e.attributes[a.Name.Local] = a.Value
+			}
+			top := stack[len(stack)-1]
+			top.children = append(top.children, e)
+			stack = append(stack, e)
+		case xml.EndElement:
+			stack = stack[:len(stack)-1]
+		case xml.CharData:
+			for _, e := range stack {
+				e.text += string(x)
+			}
+		case xml.Comment, xml.ProcInst:
+			t.Fatalf("a %T: %s", token, token)
+		}
+	}
+	return stack[0]
+}
+
+// all visits an element and all in it, in their order.
+func (e *element) all(visit func(*element)) {
+	visit(e)
+	for _, c := range e.children {
+		c.all(visit)
+	}
+}
+
+func (e *element) find(name string) []*element {
+	var found []*element
+	e.all(func(e *element) {
+		if e.name == name {
+			found = append(found, e)
+		}
+	})
+	return found
+}
+
+func TestGolden(t *testing.T) {
+	path := filepath.Join("testdata", "interrupted.html")
+	got := page(t, interrupted())
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s is not what it was; look at it, then run the test with -update", path)
+	}
+}
+
+func TestAPageIsWellFormedAndRefersToNothing(t *testing.T) {
+	for name, r := range runs() {
+		t.Run(name, func(t *testing.T) {
+			root := parse(t, page(t, r))
+			ids, refers, scripts, policies := map[string]bool{}, []string{}, 0, 0
+			root.all(func(e *element) {
+				switch e.name {
+				case "img", "link", "iframe", "object", "embed", "base", "form", "audio", "video", "source", "image", "use", "foreignObject", "animate":
+					t.Errorf("there is a <%s>", e.name)
+				case "script":
+					scripts++
+					if e.attributes["type"] != "application/json" || e.attributes["src"] != "" {
+						t.Errorf("a script %v", e.attributes)
+					}
+				case "meta":
+					if e.attributes["http-equiv"] == "Content-Security-Policy" {
+						policies++
+						if !strings.HasPrefix(e.attributes["content"], "default-src 'none'; style-src 'sha256-") {
+							t.Errorf("the policy is %s", e.attributes["content"])
+						}
+					} else if e.attributes["http-equiv"] != "" {
+						t.Errorf("a meta element %v", e.attributes)
+					}
+				case "style":
+					if strings.Contains(e.text, "url(") || strings.Contains(e.text, "@import") {
+						t.Error("the style sheet loads something")
+					}
+				}
+				for key, value := range e.attributes {
+					switch {
+					case strings.HasPrefix(key, "on"), key == "style", key == "src", key == "srcset", key == "srcdoc", key == "action":
+						t.Errorf("<%s %s=%q>", e.name, key, value)
+					case key == "href" && (e.name != "a" || !strings.HasPrefix(value, "http://") && !strings.HasPrefix(value, "https://")):
+						t.Errorf("<%s %s=%q>", e.name, key, value)
+					case strings.Contains(value, "url(") && !strings.HasPrefix(value, "url(#"):
+						t.Errorf("<%s %s=%q>", e.name, key, value)
+					case key == "id":
+						if ids[value] {
+							t.Errorf("the id %s is there twice", value)
+						}
+						ids[value] = true
+					case key == "aria-labelledby", key == "aria-describedby":
+						refers = append(refers, value)
+					case strings.HasPrefix(value, "url(#"):
+						refers = append(refers, strings.TrimSuffix(value[len("url(#"):], ")"))
+					}
+				}
+			})
+			for _, id := range refers {
+				if !ids[id] {
+					t.Errorf("nothing has the id %s", id)
+				}
+			}
+			if scripts != 1 || policies != 1 {
+				t.Errorf("%d scripts and %d policies", scripts, policies)
+			}
+		})
+	}
+}
+
+func TestEveryPictureIsThereTwiceAndHasATable(t *testing.T) {
+	for name, want := range map[string][]string{
+		"plausible":   {"knee", "accumulated", "backlog-E2", "backlog-E6", "accuracy", "latency", "waterfall", "queues", "batches", "visibility"},
+		"interrupted": {"accumulated", "backlog-E2", "waterfall"},
+		"simulated":   {"forecast-rates", "forecast-latency", "forecast-backlog"},
+		"empty":       nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, f := range parse(t, page(t, runs()[name])).find("figure") {
+				got = append(got, f.attributes["id"])
+				if n := len(f.find("svg")); n != 2 {
+					t.Errorf("%s is drawn %d times", f.attributes["id"], n)
+				}
+				details := f.find("details")
+				if len(details) != 1 || len(details[0].find("tr")) < 2 {
+					t.Errorf("%s has no table", f.attributes["id"])
+				}
+				for _, svg := range f.find("svg") {
+					if svg.attributes["role"] != "img" || len(svg.find("desc")) != 1 {
+						t.Errorf("%s says nothing to somebody who cannot see it", f.attributes["id"])
+					}
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("pictures are %v, not %v", got, want)
+			}
+		})
+	}
+}
+
+func TestEveryRowHasAnEntryForEachColumn(t *testing.T) {
+	for name, r := range runs() {
+		for _, table := range parse(t, page(t, r)).find("table") {
+			rows := table.find("tr")
+			columns := len(rows[0].children)
+			for _, row := range rows[1:] {
+				if row.attributes["class"] == "group" {
+					continue
+				}
+				if len(row.children) != columns {
+					t.Errorf("%s: a row of %q has %d entries of %d", name, table.find("caption")[0].text, len(row.children), columns)
+				}
+			}
+		}
+	}
+}
+
+func TestTheWholeRunIsInThePage(t *testing.T) {
+	for name, r := range runs() {
+		t.Run(name, func(t *testing.T) {
+			r.Schema = results.Schema
+			var file bytes.Buffer
+			if err := results.Encode(&file, r); err != nil {
+				t.Fatal(err)
+			}
+			want, err := results.Decode(&file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			data := parse(t, page(t, r)).find("script")[0].text
+			got, err := results.Decode(strings.NewReader(data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(got, want) {
+				t.Error("it is not what is in results.json")
+			}
+		})
+	}
+}
+
+func TestWhatWentWrongIsSaidInWordsBeforeAllElse(t *testing.T) {
+	lost := plausible()
+	lost.Cells[3].Counts.Lost, lost.Cells[3].Examples.Lost = 3, []string{"the-lost-subject"}
+	lost.Assertions[0].OK = false
+	slow := plausible()
+	slow.Cells[4].Validity, slow.Cells[4].Why = results.TargetLimited, []string{"the work took 90 ms"}
+	broken := plausible()
+	broken.Cells[0].OfferedRate = math.NaN()
+	for _, test := range []struct {
+		name string
+		run  results.Results
+		want []string
+	}{
+		{"a run that was interrupted says so, and why", interrupted(), []string{"This run was interrupted: the stack ended by itself 7 s into E2/C=2 (signal: killed). What follows is what was measured until then."}},
+		{"a cell that was interrupted is named with its reasons", interrupted(), []string{"1 of 2 cells may not be believed", "E2/C=2 (interrupted: no acknowledgement and no completion from 7.1 s on; the stack is gone)"}},
+		{"an invalid cell is named with its reason", plausible(), []string{"E1/C=16/offered=1.5 (generator-limited: the sender was 212 ms late at p99, more than 50 ms)"}},
+		{"another limit than the one that was varied is said", slow, []string{"1 of 41 cells had another limit than what was varied", "the work took 90 ms"}},
+		{"lost subjects are counted", lost, []string{"3 subjects were lost"}},
+		{"a condition that is not met is named", lost, []string{"1 condition is not met: lost==0"}},
+		{"an empty run says that nothing was measured", results.Results{}, []string{"Nothing was measured."}},
+		{"data that cannot be written is said to be missing", broken, []string{"The data is not in this page"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			sections := parse(t, page(t, test.run)).find("section")
+			for _, want := range test.want {
+				if !strings.Contains(sections[0].text, want) {
+					t.Errorf("%q is not in %q", want, sections[0].text)
+				}
+			}
+		})
+	}
+	if text := parse(t, page(t, lost)).text; !strings.Contains(text, "3 in "+lost.Cells[3].ID+": the-lost-subject") {
+		t.Error("the lost subject is not named")
+	}
+}
+
+func TestWhatBecameOfAllSubjects(t *testing.T) {
+	good := plausible()
+	good.Cells = good.Cells[:5]
+	for _, test := range []struct {
+		name       string
+		run        results.Results
+		want, none string
+	}{
+		{"nothing lost is said with the number of subjects", good, "Nothing was lost: each of", "not known"},
+		{"work that was done again is counted, and in which cell", plausible(), "96 in E5/visibility=1s", "Nothing was done twice"},
+		{"what is still on the way may yet be lost", interrupted(), "Whether anything was lost: of 3970 subjects accepted some were still on the way at the end (700).", "Nothing was lost"},
+		{"a forecast has lost nothing, because it has measured nothing", simulated(), "Nothing was measured: all figures are those of a simulation.", "Nothing was lost"},
+		{"nor has an empty run", results.Results{}, "No cell was measured, so nothing is known", "Nothing was lost"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			text := parse(t, page(t, test.run)).text
+			if !strings.Contains(text, test.want) {
+				t.Errorf("it does not say %q", test.want)
+			}
+			if strings.Contains(text, test.none) {
+				t.Errorf("it says %q", test.none)
+			}
+		})
+	}
+}
+
+func TestCellsThatMayNotBeBelievedAreInNoLine(t *testing.T) {
+	r := plausible()
+	said := page(t, r)
+	if !strings.Contains(said, "not valid: 252 at 472") { // the tooltip of its cross
+		t.Error("the cell that is not valid is not in the first picture")
+	}
+	if strings.Contains(said, "C=16: 252 at 472") || strings.Contains(said, "C=16, flat at 314/s: 252 at 472") {
+		t.Error("the cell that is not valid is in a line")
+	}
+	for i := range r.Cells {
+		r.Cells[i].Validity = results.Contaminated
+	}
+	if n := len(parse(t, page(t, r)).find("figure")); n != 0 {
+		t.Errorf("%d pictures of cells that are not valid", n)
+	}
+}
+
+func TestOnlyLinksToPagesAreLinks(t *testing.T) {
+	r := interrupted()
+	r.Cells = r.Cells[:1]
+	r.Cells[0].Slowest = r.Cells[0].Slowest[:4]
+	for i, link := range []string{"javascript:alert(1)", "https://console.example/trace?a=1&b=2", "//evil.example", "data:text/html,x"} {
+		r.Cells[0].Slowest[i].Link = link
+	}
+	var links []string
+	for _, a := range parse(t, page(t, r)).find("a") {
+		links = append(links, a.attributes["href"])
+	}
+	if !slices.Equal(links, []string{"https://console.example/trace?a=1&b=2"}) {
+		t.Errorf("links are %q", links)
+	}
+}
+
+func TestNothingTurnsTheTextOrIsInvisible(t *testing.T) {
+	for _, bad := range []string{"\u202e", "\x00", "\x1b", "\u2066"} {
+		r := interrupted()
+		r.Run.Interrupted, r.Experiments[0].Finding, r.Cells[0].ID = "a"+bad+"b", bad, "E2/"+bad
+		if strings.Contains(page(t, r), bad) {
+			t.Errorf("%q is in the page", bad)
+		}
+	}
+}
+
+func TestUnknownIsADashAndNotZero(t *testing.T) {
+	r := interrupted()
+	c := &r.Cells[1]
+	c.PredictedCapacity, c.PredictedDrainS, c.EndToEnd.P50 = nil, nil, nil
+	for _, row := range parse(t, page(t, r)).find("tr") {
+		if len(row.children) < 20 || !strings.Contains(row.children[0].text, c.ID) {
+			continue
+		}
+		for _, column := range []int{5, 6, 11, 12, 13, 15, 16} {
+			if row.children[column].text != "–" {
+				t.Errorf("column %d says %q", column, row.children[column].text)
+			}
+		}
+		return
+	}
+	t.Error("the cell has no row")
+}
+
+func TestAPageIsWrittenWholeOrTheErrorTold(t *testing.T) {
+	if err := report.HTML(full{}, plausible()); !errors.Is(err, errFull) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+var errFull = errors.New("no space left on device")
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errFull }
+
+func BenchmarkHTML(b *testing.B) {
+	r := plausible()
+	var page bytes.Buffer
+	for b.Loop() {
+		page.Reset()
+		if err := report.HTML(&page, r); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(page.Len()), "B/page")
+}
+
+func ExampleHTML() {
+	var page bytes.Buffer
+	err := report.HTML(&page, results.Results{Schema: results.Schema, Run: results.Run{Stack: "arvo", Target: "local"}})
+	fmt.Println(err, strings.Contains(page.String(), "<title>Load test of arvo</title>"))
+	// Output: <nil> true
+}

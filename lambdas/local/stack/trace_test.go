@@ -180,7 +180,7 @@ func (s *system) arrived() {
 	}
 	defer conn.Close()
 	now := segment.At(time.Now())
-	d := segment.Document{TraceID: f.trace, ID: f.span, Name: "marker", Start: now, End: now}
+	d := segment.Document{TraceID: f.trace, ID: f.span, Name: "marker", Origin: "Test::Marker", Start: now, End: now}
 	if _, err := conn.Write(segment.AppendDatagram(nil, &d)); err != nil {
 		s.t.Fatal(err)
 	}

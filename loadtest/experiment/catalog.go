@@ -199,7 +199,11 @@ func findKnee(c Config, cells []results.Cell) (string, []results.Fit) {
 	if lo < 0.95 || hi > 1.05 {
 		verb = "does not explain the throughput alone"
 	}
-	return fmt.Sprintf("MaximumConcurrency %s: whatever is offered, the system completes at most %s subjects/s; measured over predicted is %.2f to %.2f.", verb, list(limits), lo, hi), fits
+	ratio := fmt.Sprintf("%.2f", lo)
+	if len(ratios) > 1 {
+		ratio += fmt.Sprintf(" to %.2f", hi)
+	}
+	return fmt.Sprintf("MaximumConcurrency %s: whatever is offered, the system completes at most %s subjects/s; measured over predicted is %s.", verb, list(limits), ratio), fits
 }
 
 // E2

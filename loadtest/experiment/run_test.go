@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math"
@@ -22,7 +23,13 @@ import (
 	"example.com/arvo/loadtest/schedule"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// Each check of a property here is a run of a minute; -rapid.checks asks for more.
+	if err := flag.Set("rapid.checks", "20"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // A witness watches a run, and may do something when a cell begins.
 type witness struct {
@@ -280,13 +287,13 @@ func one(c experiment.Config) experiment.Config {
 func TestALongLoadIsMeasuredToOneInAHundred(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		out, _ := ask(t, t.Context(), newPretended(), one(experiment.Config{Custom: experiment.Custom{Rate: 150, Duration: time.Minute, Concurrency: 4}}))
+		out, _ := ask(t, t.Context(), newPretended(), one(experiment.Config{Custom: experiment.Custom{Rate: 150, Duration: 30 * time.Second, Concurrency: 4}}))
 		c := find(t, out, "run")
 		near(t, "completed", c.CompletedRate.Mean, theory(4), 0.01)
 		near(t, "growth", c.Backlog.Growth.Mean, 150-theory(4), 0.01)
-		near(t, "drain", *c.Backlog.DrainS, (150-theory(4))*60/theory(4), 0.01)
+		near(t, "drain", *c.Backlog.DrainS, (150-theory(4))*30/theory(4), 0.01)
 		near(t, "Little's ratio", *c.LittleRatio, 1, 0.01)
-		near(t, "e2e p50", *c.EndToEnd.P50, 1e3*31*(150-theory(4))/theory(4), 0.02) // of those in the middle of the measured time
+		near(t, "e2e p50", *c.EndToEnd.P50, 1e3*16*(150-theory(4))/theory(4), 0.02) // of those in the middle of the measured time
 		if len(c.Slowest) != 10 || math.Abs(c.Slowest[0].E2Ems/c.EndToEnd.Max-1) > 0.001 || c.Slowest[0].Link == "" || c.Slowest[0].Waits == nil {
 			t.Errorf("slowest: %+v", c.Slowest)
 		}
@@ -474,7 +481,7 @@ func TestARunThatIsToldToEndHasWhatWasMeasured(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		after time.Duration // that the cell began
-	}{{"in the middle of a load", 20 * time.Second}, {"in the middle of a drain", 70 * time.Second}} {
+	}{{"in the middle of a load", 12 * time.Second}, {"in the middle of a drain", 24 * time.Second}} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -486,7 +493,7 @@ func TestARunThatIsToldToEndHasWhatWasMeasured(t *testing.T) {
 						p.inJourney.Go(func() { time.Sleep(test.after); told = time.Now(); cancel(errors.New("interrupt")) })
 					}
 				}}
-				c := one(experiment.Config{RunID: "run", Watch: w, Custom: experiment.Custom{Rate: 150, Duration: time.Minute, Concurrency: 4}})
+				c := one(experiment.Config{RunID: "run", Watch: w, Custom: experiment.Custom{Rate: 150, Duration: 20 * time.Second, Concurrency: 4}})
 				w.t = t
 				out, err := experiment.Run(ctx, p, c)
 				if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/arvo/loadtest/results"
+	"example.com/arvo/loadtest/sim"
 	"example.com/arvo/loadtest/stats"
 )
 
@@ -58,8 +59,9 @@ func TestCompareAgreesWithTheory(t *testing.T) {
 
 func TestCompareTakesTheCellsSetup(t *testing.T) {
 	overload := func(change func(*results.Cell, *results.Setup)) float64 {
-		c, s := cell(0, 4000), setup
+		c, s := cell(0, 2500), setup
 		c.Params.Batch = 0
+		c.Stages[0].Seconds, c.Stages[1].Seconds = 1, 3
 		change(&c, &s)
 		got, err := Compare(t.Context(), c, s, Calibration{}, 1)
 		if err != nil {
@@ -81,7 +83,7 @@ func TestCompareTakesTheCellsSetup(t *testing.T) {
 		{"a small account", func(_ *results.Cell, s *results.Setup) { s.AccountConc, s.Batch = 6, 1 }, 0}, // requests and handlers have six between them
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := overload(test.change); test.want > 0 && !near(got, test.want, 0.01) || got > 2000 {
+			if got := overload(test.change); test.want > 0 && !near(got, test.want, 0.025) || got > 2000 {
 				t.Errorf("%v/s, want %v/s", got, test.want)
 			}
 		})
@@ -102,6 +104,13 @@ func TestCompareCountsTheMeasuredStages(t *testing.T) {
 	}
 	if got.DrainS == nil || !near(*got.DrainS, 0.052, 0.1) { // since the last subject, not since the end of the pause
 		t.Errorf("drained in %v", got.DrainS)
+	}
+}
+
+func TestStepsCountForTheirPart(t *testing.T) {
+	r := &sim.Result{Step: time.Second, Series: []sim.Sample{{Completed: 10}, {Completed: 20}, {Completed: 40}}}
+	if got := completed(r, 500*time.Millisecond, 1250*time.Millisecond); !near(got, 5+5, 1e-9) {
+		t.Errorf("%v, want 10", got)
 	}
 }
 

@@ -127,12 +127,13 @@ func TestAdviceWorks(t *testing.T) {
 		{"a reservation", func(c *Config) { c.System.Requests.Reserved = 3 }, 600, "reserved concurrency of the handler, 3 -> "},
 		{"another reservation", func(c *Config) { c.System.Accept.Reserved = 6 }, 600, "reserved concurrency of api_lambda, 6 -> "},
 		{"a throttle", func(c *Config) { c.System.ThrottleRate, c.System.ThrottleBurst = 200, 100 }, 600, "requests a second of stage and account, 200 -> 720"},
+		{"the account's throttle", func(c *Config) { c.Quotas.APIRate, c.Quotas.APIBurst = 200, 100 }, 600, "requests a second of stage and account, 200 -> 720"},
 		{"sinks", func(c *Config) { c.System.Responses.Concurrency, c.System.Responses.BatchSize = 2, 1 }, 600, "MaximumConcurrency of the mapping of responses, 2 -> "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := config(t, nil)
 			test.change(&c)
-			c.Rates, c.Fit = []float64{test.rate}, true
+			c.Rates, c.Fit, c.Duration = []float64{test.rate}, true, 10*time.Second
 			f := forecast(t, c)
 			before, after := f.Levels[0], f.Fitted[0]
 			if before.Binding == "" || len(before.Raise) == 0 {

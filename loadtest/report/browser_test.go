@@ -16,6 +16,9 @@ import (
 // TestInABrowser opens the pages in Chromium, wide and narrow. It keeps its pictures in the folder that
 // REPORT_SCREENSHOTS names, light and dark, for people to look at.
 func TestInABrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a browser three times")
+	}
 	var browser string
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {

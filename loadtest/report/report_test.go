@@ -40,6 +40,8 @@ type element struct {
 	attributes map[string]string
 	text       string // of it and all in it
 	children   []*element
+
+	from int // where its text begins in that of the page
 }
 
 // parse reads a page strictly: what is written here is XML, too.
@@ -48,6 +50,7 @@ func parse(t *testing.T, page string) *element {
 	d := xml.NewDecoder(strings.NewReader(page))
 	d.Entity = xml.HTMLEntity
 	stack := []*element{{}}
+	var text strings.Builder
 	for {
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) {
@@ -64,17 +67,19 @@ func parse(t *testing.T, page string) *element {
 			}
 			top := stack[len(stack)-1]
 			top.children = append(top.children, e)
+			e.from = text.Len()
 			stack = append(stack, e)
 		case xml.EndElement:
+			e := stack[len(stack)-1]
+			e.text = text.String()[e.from:]
 			stack = stack[:len(stack)-1]
 		case xml.CharData:
-			for _, e := range stack {
-				e.text += string(x)
-			}
+			text.Write(x)
 		case xml.Comment, xml.ProcInst:
 			t.Fatalf("a %T: %s", token, token)
 		}
 	}
+	stack[0].text = text.String()
 	return stack[0]
 }
 

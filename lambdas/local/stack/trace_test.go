@@ -679,8 +679,10 @@ func TestEventsFromOutside(t *testing.T) {
 			tree = tracetree.Build(s.documents("1-65647c1a-2b3c4d5e6f708192a3b4c5d6")["1-65647c1a-2b3c4d5e6f708192a3b4c5d6"])
 			return len(handled(tree, "evt.payment.charge.success")) == 1
 		})
-		if p := tree.Check(); len(p) != 1 || p[0].Kind != tracetree.DanglingParent || p[0].Span.ParentID.String() != "53995c3f42cd8ad8" {
-			t.Errorf("%v\n%s", p, tree)
+		// It hangs on what was put from outside, by somebody who reports elsewhere: the trace is whole all the same.
+		notes := slices.DeleteFunc(tree.Notes(), func(p tracetree.Problem) bool { return p.Kind != tracetree.BeganElsewhere })
+		if p := tree.Check(); len(p) != 0 || len(notes) != 1 || notes[0].Span.ParentID.String() != "53995c3f42cd8ad8" {
+			t.Errorf("%v, %v\n%s", p, notes, tree)
 		}
 	})
 	t.Run("without a trace, or with rubbish", func(t *testing.T) {

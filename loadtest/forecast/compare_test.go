@@ -98,7 +98,7 @@ func TestCompareCountsTheMeasuredStages(t *testing.T) {
 		{Name: "down", From: 100, To: 20, Seconds: 5},
 		{Name: "pause", Seconds: 3},
 	}
-	got, err := Compare(t.Context(), c, setup, Calibration{}, 1)
+	got, err := Compare(t.Context(), c, setup, Calibration{Accept: 200 * time.Millisecond}, 1)
 	if err != nil || !near(got.CompletedRate, 100, 0.01) {
 		t.Errorf("%+v, %v", got, err)
 	}

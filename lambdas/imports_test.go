@@ -50,8 +50,8 @@ var rules = []rule{
 	{folder: "lambdas/local/...", ours: []string{"telemetry/segment", "telemetry/tracetree", "dashboards/body", "dashboards/draw"}},
 	{folder: "telemetry/segment/...", never: []string{aws, otel}},
 	{folder: "telemetry/tracetree/...", ours: []string{"telemetry/segment"}, never: []string{aws, otel}},
-	{folder: "telemetry/trace/...", ours: []string{"lambdas/arvo", "telemetry/segment", "telemetry/tracetree"}}, // arvo: a subject's trace is in the subject, and there is one reader of subjects
-	{folder: "telemetry", ours: []string{"lambdas/arvo", "lambdas/broker", "telemetry/segment"}},                // broker: its Observer and Delivery, and the form of trace headers
+	{folder: "telemetry/trace/...", ours: []string{"lambdas/arvo", "telemetry/segment", "telemetry/tracetree"}},                       // arvo: a subject's trace is in the subject, and there is one reader of subjects
+	{folder: "telemetry", ours: []string{"lambdas/arvo", "lambdas/broker", "telemetry/segment"}},                                      // broker: its Observer and Delivery, and the form of trace headers
 	{folder: "loadtest/...", ours: []string{"dashboards/draw", "telemetry/segment", "telemetry/tracetree", "lambdas/local/template"}}, // template: what is simulated is what template.yaml says
 	{folder: "dashboards/..."},
 }

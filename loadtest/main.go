@@ -87,6 +87,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return results.Exit(*r)
 }
 
+// localWorkers is how many requests are under way at a time on this machine. Each that waits holds an environment of the API's
+// function, which is a process here: with more, a moment's delay starts dozens of them, and these are the next delay.
+const localWorkers = 16
+
 // measure puts the load on a stack.
 func measure(ctx context.Context, o options, t *terminal, r *results.Results, folder *folder) (err error) {
 	c := target.Config{Stack: o.stack, Region: o.region, Endpoint: o.endpoint, API: o.api}
@@ -131,6 +135,9 @@ func measure(ctx context.Context, o options, t *terminal, r *results.Results, fo
 	ask := experiment.Config{
 		RunID: r.Run.ID, Experiments: o.experiments, Quick: !o.full, AWS: o.target == onAWS, Seed: o.seed, Repeats: o.repeats, Work: o.work,
 		Concurrency: o.concurrency, Arrivals: o.arrivals, Custom: o.custom, Watch: t,
+	}
+	if o.target != onAWS {
+		ask.MaxWorkers = localWorkers
 	}
 	if o.slo > 0 {
 		ask.SLO = experiment.SLO{Quantile: experiment.DefaultSLO.Quantile, EndToEnd: o.slo}

@@ -26,6 +26,7 @@ type page struct {
 	Forecast *forecast
 	Cells    *table
 	Slowest  *table
+	Traces   []traced
 	Method   method
 	Setup    []group
 	Data     template.JS
@@ -80,7 +81,7 @@ func pageOf(r results.Results) page {
 	p.Verdicts = verdicts(r)
 	p.Figures = figures(r)
 	p.Cells = cellsTable(r.Cells)
-	p.Slowest = slowest(r.Cells)
+	p.Slowest, p.Traces = slowest(r.Cells)
 	p.Method = methodOf(r)
 	p.Setup = setup(r)
 	return p
@@ -450,8 +451,8 @@ func signed(v float64) string {
 	return s
 }
 
-// slowest lists the slowest subjects of all cells, the worst first.
-func slowest(cells []results.Cell) *table {
+// slowest lists the slowest subjects of all cells, the worst first, and the traces of those that have one.
+func slowest(cells []results.Cell) (*table, []traced) {
 	type one struct {
 		cell string
 		results.Traced
@@ -468,12 +469,18 @@ func slowest(cells []results.Cell) *table {
 		}
 	}
 	if len(all) == 0 {
-		return nil
+		return nil, nil
 	}
 	slices.SortStableFunc(all, func(a, b one) int { return compare(b.E2Ems, a.E2Ems) })
+	all = all[:min(len(all), 20)]
+	var shown []results.Traced // with hops
 	t := &table{Caption: "The slowest subjects, at most four of a cell, and where they spent their time", Columns: columns("#e2e", "cell", "trace", "#accept", "#request queue", "#service", "#response queue", "#store", "subject")}
-	for _, s := range all[:min(len(all), 20)] {
+	for _, s := range all {
 		trace := entry{Text: orUnknown(s.TraceID), Code: true}
+		if len(s.Hops) > 0 && len(shown) < maxTraces {
+			trace.Link = "#" + traceAnchor(len(shown))
+			shown = append(shown, s.Traced)
+		}
 		if strings.HasPrefix(s.Link, "http://") || strings.HasPrefix(s.Link, "https://") {
 			trace.Link = s.Link
 			if s.TraceID == "" {
@@ -488,8 +495,11 @@ func slowest(cells []results.Cell) *table {
 		}
 		t.Rows = append(t.Rows, append(r, entry{Text: shortened(s.Subject, 28), Title: s.Subject, Code: true}))
 	}
-	return t
+	return t, tracesOf(shown)
 }
+
+// maxTraces is how many traces a page has.
+const maxTraces = 8
 
 func methodOf(r results.Results) method {
 	var m method

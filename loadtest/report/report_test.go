@@ -345,6 +345,36 @@ func TestOnlyLinksToPagesAreLinks(t *testing.T) {
 	}
 }
 
+func TestASlowSubjectLinksToItsTraceInThePage(t *testing.T) {
+	r := interrupted()
+	r.Cells = r.Cells[:1]
+	r.Cells[0].Slowest = r.Cells[0].Slowest[:2]
+	r.Cells[0].Slowest[0].Link = ""
+	r.Cells[0].Slowest[1].Link = ""
+	ends := 40.0
+	r.Cells[0].Slowest[0].Hops = []results.Hop{
+		{Name: "arvo-api/live", Kind: results.HopWork, TookMs: &ends},
+		{Name: "arvo-requests", Kind: results.HopQueue, Depth: 2, StartMs: 12.5, TookMs: &ends},
+		{Name: "<b>handler</b>", Kind: results.HopWork, Depth: 1_000_000, StartMs: math.NaN(), Failed: true},
+	}
+	all := parse(t, page(t, r))
+	if links := all.find("a"); len(links) != 1 || links[0].attributes["href"] != "#trace-1" {
+		t.Errorf("links are %v", links)
+	}
+	var spans int
+	for _, svg := range all.find("svg") {
+		if svg.attributes["class"] == "span" {
+			spans++
+		}
+	}
+	if spans != 2 {
+		t.Errorf("%d spans are drawn of the two that have times", spans)
+	}
+	if text := page(t, r); !strings.Contains(text, `id="trace-1"`) || !strings.Contains(text, "not ended") || strings.Contains(text, "<b>") {
+		t.Error("the trace is not there, or what did not end is not said, or a name is not text")
+	}
+}
+
 func TestNothingTurnsTheTextOrIsInvisible(t *testing.T) {
 	for _, bad := range []string{"\u202e", "\x00", "\x1b", "\u2066"} {
 		r := interrupted()

@@ -366,7 +366,7 @@ func startOf(b *testing.B, binary string) time.Duration {
 	err := s.Create(function.Config{Name: "f", Binary: binary, Environment: map[string]string{
 		"BUS_NAME": "b", "RESPONSE_TABLE": "r", "EFFECT_TABLE": "e", "WORKFLOW_TABLE": "w",
 		"AWS_XRAY_DAEMON_ADDRESS": "127.0.0.1:2000",                           // nobody needs to listen
-		"GOMAXPROCS":              "1", "GOGC": "400", "GOMEMLIMIT": "200MiB", // as in template.yaml
+		"GOMAXPROCS":              "1", "GOGC": "200", "GOMEMLIMIT": "200MiB", // as in template.yaml
 	}})
 	if err != nil {
 		b.Fatal(err)

@@ -98,6 +98,11 @@ func (r *runner) all(ctx context.Context, plan Plan, specs [][]spec) error {
 	if err := r.calibrate(ctx); err != nil {
 		return err
 	}
+	if plan.Experiments[0].ID == CustomID { // it leaves what it is not told as it was found; the others set all that they depend on
+		if err := r.restore(ctx); err != nil {
+			return fmt.Errorf("experiment: restore the stack after the calibration: %w", err)
+		}
+	}
 	for i, e := range plan.Experiments {
 		q := lookup(e.ID)
 		first := len(r.out.Cells)

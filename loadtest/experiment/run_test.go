@@ -303,6 +303,17 @@ func TestALongLoadIsMeasuredToOneInAHundred(t *testing.T) {
 	})
 }
 
+func TestALoadOfOnesOwnIsPutOnTheStackAsItIs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := experiment.Config{Experiments: []string{experiment.CustomID}, Custom: experiment.Custom{Rate: 100, Duration: 10 * time.Second}}
+		out, _ := ask(t, t.Context(), newPretended(), c)
+		if p := find(t, out, "run").Params; p.Concurrency != 10 || p.Batch != 10 {
+			t.Errorf("it was found with 10 batches of 10, and measured with %d of %d", p.Concurrency, p.Batch)
+		}
+	})
+}
+
 func TestWhatIsWrongWithASystemIsSaid(t *testing.T) {
 	t.Parallel()
 	// during has a system do something a while after the custom cell began.

@@ -533,8 +533,8 @@ func TestASystemThatDoesNothingEndsTheRun(t *testing.T) {
 		spoil func(*pretended)
 		want  string
 	}{
-		"its API refuses all":       {func(p *pretended) { p.throttle = 1e-12 }, "none of 4 subjects that were to warm the functions up was completed: 0 accepted, 4 rejected"},
-		"its mapping does nothing":  {func(p *pretended) { p.loses = func(string) bool { return true } }, "4 accepted, 0 rejected, 0 without an answer"},
+		"its API refuses all":       {func(p *pretended) { p.throttle = 1e-12 }, "none of 8 subjects that were to warm the functions up was completed: 0 accepted, 8 rejected"},
+		"its mapping does nothing":  {func(p *pretended) { p.loses = func(string) bool { return true } }, "8 accepted, 0 rejected, 0 without an answer"},
 		"it is not there":           {func(p *pretended) { p.die() }, "read how the stack is set up: dial tcp"},
 		"its function is too short": {func(p *pretended) { p.setup.FunctionTimeoutS = 0.05 }, "work of 50ms in a function that has 50ms"},
 	} {

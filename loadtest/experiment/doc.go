@@ -31,7 +31,7 @@
 //
 // # The calibration
 //
-// The overhead o is not in any setting. It is measured in a first cell: two slots are kept busy, and what a slot needs beyond the
+// The overhead o is not in any setting. It is measured in a first cell: four slots are kept busy, and what a slot needs beyond the
 // work is o. That cell is used up by it. That a prediction for C=4 comes true in the same run shows only that the system did not
 // change meanwhile; those for other concurrencies, batch sizes and loads are tests of the model, since o is all they have from
 // it.

@@ -102,8 +102,12 @@ func (e *element) find(name string) []*element {
 }
 
 func TestGolden(t *testing.T) {
-	path := filepath.Join("testdata", "interrupted.html")
-	got := page(t, interrupted())
+	golden(t, filepath.Join("testdata", "interrupted.html"), page(t, interrupted()))
+}
+
+// golden holds got against a committed file.
+func golden(t *testing.T, path, got string) {
+	t.Helper()
 	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)

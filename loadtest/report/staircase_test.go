@@ -1,7 +1,6 @@
 package report_test
 
 import (
-	"os"
 	"strings"
 	"testing"
 
@@ -17,19 +16,7 @@ func TestTheStaircaseOfTheREADMEIsOfTheCommittedRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	svg := strings.Replace(report.Knee(r), "><title", ` style="background:#fff;color:#1f2328"><title`, 1) + "\n"
-	const path = "../testdata/knee/staircase.svg"
-	if *update {
-		if err := os.WriteFile(path, []byte(svg), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	golden, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if svg != string(golden) {
-		t.Errorf("%s is not of the run beside it; look at it, then run the test with -update", path)
-	}
+	golden(t, "../testdata/knee/staircase.svg", svg)
 	if !strings.Contains(svg, "flat at") {
 		t.Error("no line goes flat")
 	}

@@ -374,7 +374,7 @@ func TestASlowSubjectLinksToItsTraceInThePage(t *testing.T) {
 	if spans != 2 {
 		t.Errorf("%d spans are drawn of the two that have times", spans)
 	}
-	if text := page(t, r); !strings.Contains(text, `id="trace-1"`) || !strings.Contains(text, "not ended") || strings.Contains(text, "<b>") {
+	if text := page(t, r); !strings.Contains(text, `id="trace-1"`) || strings.Contains(text, "%!") || !strings.Contains(text, `class="queue" d="M`) || !strings.Contains(text, "not ended") || strings.Contains(text, "<b>") {
 		t.Error("the trace is not there, or what did not end is not said, or a name is not text")
 	}
 }

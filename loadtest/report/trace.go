@@ -65,6 +65,6 @@ func span(h results.Hop, ends float64) template.HTML {
 	if h.Kind == results.HopQueue || h.Kind == results.HopBus {
 		class = h.Kind
 	}
-	return template.HTML(fmt.Sprintf(`<svg class="span" viewBox="0 0 %[1]d %[2]d" width="%[1]d" height="%[2]d" role="img" aria-label="from %[3]s for %[4]s"><path class="%[5]s" d="M%[6].2f %[7]dh%[8].2f"/></svg>`,
+	return template.HTML(fmt.Sprintf(`<svg class="span" viewBox="0 0 %[1]d %[2]d" width="%[1]d" height="%[2]d" role="img" aria-label="from %[3]s for %[4]s"><path class="%[5]s" d="M%.2[6]f %[7]dh%.2[8]f"/></svg>`,
 		width, height, milliseconds(h.StartMs), milliseconds(took), class, x, height/2, w))
 }

@@ -53,12 +53,22 @@ func (s *Stack) Hops(ctx context.Context, ids []string) (map[string][]results.Ho
 func hopsOf(t *tracetree.Tree) []results.Hop {
 	began := t.Times().Start
 	var hops []results.Hop
+	depth := map[*tracetree.Span]int{} // of hops: how many hops are above them
 	for _, span := range t.Spans {
 		service := span.Subsegment && span.Namespace == segment.NamespaceRemote
 		if !service && (span.Subsegment || span.Inferred || span.Origin == segment.OriginLambda) || len(hops) == maxHops {
 			continue
 		}
-		hop := results.Hop{Name: span.Name, Kind: results.HopWork, Depth: span.Depth(), Failed: span.Fault || span.Error,
+		for above := span.Parent; above != nil; above = above.Parent {
+			if d, is := depth[above]; is {
+				depth[span] = d + 1
+				break
+			}
+		}
+		if _, is := depth[span]; !is {
+			depth[span] = 0
+		}
+		hop := results.Hop{Name: span.Name, Kind: results.HopWork, Depth: depth[span], Failed: span.Fault || span.Error,
 			StartMs: float64(span.Began()-began) / 1e3}
 		switch {
 		case span.IsBus():

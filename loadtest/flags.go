@@ -65,9 +65,17 @@ func (p parameters) Set(s string) error {
 	return nil
 }
 
+const helpEnd = `
+Conditions: QUANTITY[(FILTER,...)] OP NUMBER, such as 'completed_rate(C=4)>=76', 'completed_rate/predicted(offered>1) in 0.97..1.03',
+'e2e_p99<500ms@stable', 'lost==0', 'drain<=1.1*predicted'. One that cannot be read lists what there is.
+
+Exit status: 0 measured, and every --assert holds; 1 it could not be done; 2 it may not be believed: a cell is not valid, or the run
+was interrupted; 99 an --assert does not hold. (go run makes 1 of all but 0: go build ./loadtest.)
+`
+
 // parse reads the command line. Errors are told on w, with the usage where that helps.
 func parse(args []string, w io.Writer) (options, error) {
-	o := options{parameters: parameters{}, seed: rand.Uint64N(1 << 32)}
+	o := options{parameters: parameters{}}
 	f := flag.NewFlagSet("loadtest", flag.ContinueOnError)
 	f.SetOutput(w)
 	f.Usage = func() {
@@ -78,6 +86,7 @@ func parse(args []string, w io.Writer) (options, error) {
 		}
 		fmt.Fprintln(w, "\nFlags:")
 		f.PrintDefaults()
+		fmt.Fprint(w, helpEnd)
 	}
 	f.StringVar(&o.target, "target", onLocal, "what to put the load on: `local`, a stack that is built and started; aws, a deployed one; sim, a simulation")
 	f.StringVar(&o.endpoint, "endpoint-url", "", "a local stack that runs already: the `URL` of its AWS services")
@@ -89,17 +98,17 @@ func parse(args []string, w io.Writer) (options, error) {
 	quick := f.Bool("quick", false, "short loads, about a minute: the default")
 	f.BoolVar(&o.full, "full", false, "whole loads and all experiments, or all of --experiment")
 	chosen := f.String("experiment", "", "`E1,...`: only these")
-	f.Float64Var(&o.custom.Rate, "rate", 0, "a load of your own: subjects a `second` ...")
-	f.DurationVar(&o.custom.Duration, "duration", 0, "... for this `time`; of the simulation, the load at each rate (10m)")
+	f.Float64Var(&o.custom.Rate, "rate", 0, "a load of your own: `N` subjects a second ...")
+	f.DurationVar(&o.custom.Duration, "duration", 0, "... for this `long`; of the simulation, the load at each rate (10m)")
 	f.StringVar(&o.stages, "stages", "", "or as a `profile`: 20@10s,20..160@10s,160@30s")
-	f.IntVar(&o.concurrency, "concurrency", 0, "MaximumConcurrency of the requests mapping, where an experiment does not vary it")
-	f.IntVar(&o.custom.Batch, "batch", 0, "batch `size` of a load of your own")
-	f.DurationVar(&o.custom.Visibility, "visibility", 0, "visibility `timeout` of a load of your own")
+	f.IntVar(&o.concurrency, "concurrency", 0, "MaximumConcurrency of the requests mapping, where an experiment does not vary it (4; of a load of your own, as the stack has it)")
+	f.IntVar(&o.custom.Batch, "batch", 0, "batch `size` of a load of your own (as the stack has it)")
+	f.DurationVar(&o.custom.Visibility, "visibility", 0, "visibility `timeout` of a load of your own (as the stack has it)")
 	f.DurationVar(&o.work, "work", 0, "how `long` each subject takes, where an experiment does not vary it (50ms)")
 	f.StringVar(&o.arrivals, "arrivals", experiment.Constant, "`constant` intervals, or poisson: random ones")
 	f.DurationVar(&o.slo, "slo", 0, "E9: the p99 of the end-to-end `time` that a sustainable rate keeps (1s)")
 	f.IntVar(&o.repeats, "repeats", 1, "`times` that each cell is measured; benchstat wants 6")
-	f.Uint64Var(&o.seed, "seed", o.seed, "of the order of cells and of random arrivals")
+	f.Uint64Var(&o.seed, "seed", 0, "of the order of cells and of random arrivals; 0 for a new one each time")
 
 	f.StringVar(&o.template, "template", "", "template of the local stack or the simulation (template.yaml)")
 	f.Var(o.parameters, "parameter", "`Name=Value` of a template parameter, repeatable")
@@ -129,6 +138,14 @@ func parse(args []string, w io.Writer) (options, error) {
 		fmt.Fprintln(w, "loadtest:", err)
 		return o, err
 	}
+	if o.seed == 0 {
+		o.seed = rand.Uint64N(1<<32) + 1
+	}
+	for _, name := range []string{"rate", "duration", "concurrency", "batch", "visibility", "work", "slo", "repeats", "account-concurrency"} {
+		if v := f.Lookup(name).Value.String(); given[name] && (v == "0" || v == "0s" || strings.HasPrefix(v, "-") || v == "NaN") {
+			return fail("--%s %s: it is above 0", name, v)
+		}
+	}
 	switch {
 	case f.NArg() > 0:
 		return fail("%q is not a flag; see --help", f.Arg(0))
@@ -152,6 +169,7 @@ func parse(args []string, w io.Writer) (options, error) {
 		{[]string{"template", "parameter", "account-concurrency"}, []string{onLocal, onSim}},
 		{[]string{"rates", "raised"}, []string{onSim}},
 		{[]string{"yes"}, []string{onAWS}},
+		{[]string{"stack"}, []string{onLocal, onEndpoint, onAWS}},
 		{[]string{"api"}, []string{onLocal, onEndpoint, onAWS}},
 		{[]string{"region"}, []string{onAWS, onSim}},
 		{[]string{"experiment", "rate", "stages", "concurrency", "batch", "visibility", "arrivals", "slo", "repeats", "full", "quick"}, []string{onLocal, onEndpoint, onAWS}},
@@ -161,10 +179,6 @@ func parse(args []string, w io.Writer) (options, error) {
 				return fail("--%s does nothing for target %s: it is for %s", name, o.target, strings.Join(only.targets, ", "))
 			}
 		}
-	}
-
-	if o.account < 0 {
-		return fail("--account-concurrency %d: it is not negative", o.account)
 	}
 
 	if o.target == onSim {
@@ -178,6 +192,9 @@ func parse(args []string, w io.Writer) (options, error) {
 	own := o.custom.Rate != 0 || o.stages != ""
 	if *chosen != "" {
 		o.experiments = strings.Split(strings.ReplaceAll(*chosen, " ", ""), ",")
+	}
+	if own && len(o.experiments) > 0 && !slices.Contains(o.experiments, experiment.CustomID) {
+		return fail("--experiment %s has loads of its own: --rate and --stages are another experiment, %q", *chosen, experiment.CustomID)
 	}
 	for _, name := range []string{"duration", "batch", "visibility"} {
 		if given[name] && !own {

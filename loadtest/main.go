@@ -189,8 +189,7 @@ func trace(ctx context.Context, stack *target.Stack, r *results.Results) {
 	}
 	hops, err := stack.Hops(ctx, ids)
 	if err != nil {
-		r.Run.Notes = append(r.Run.Notes, fmt.Sprintf("the traces of the slowest subjects could not be read: %v", err))
-		return
+		r.Run.Notes = append(r.Run.Notes, fmt.Sprintf("the traces of the slowest subjects could not all be read: %v", err))
 	}
 	for _, s := range slow {
 		s.Hops = hops[s.TraceID]
@@ -296,14 +295,20 @@ func (t *terminal) header(run results.Run) {
 // conclude tells the findings once more, what may not be believed, and where everything is.
 func (t *terminal) conclude(r results.Results, folder string) {
 	t.line("")
-	for _, e := range r.Experiments {
-		t.line("%s  %s", t.bold(e.ID), e.Finding)
+	if len(r.Experiments) > 1 { // of one it has just been said
+		for _, e := range r.Experiments {
+			t.line("%s  %s", t.bold(e.ID), e.Finding)
+		}
 	}
 	var lost, duplicated, subjects int
-	var invalid []string
+	var invalid, elsewhere []string
 	for _, c := range r.Cells {
 		subjects, lost, duplicated = subjects+c.Counts.Scheduled, lost+c.Counts.Lost, duplicated+c.Counts.Duplicated
-		if c.Validity != results.Valid {
+		switch c.Validity {
+		case results.Valid:
+		case results.TargetLimited:
+			elsewhere = append(elsewhere, c.ID)
+		default:
 			invalid = append(invalid, fmt.Sprintf("%s (%s)", c.ID, c.Validity))
 		}
 	}
@@ -313,6 +318,9 @@ func (t *terminal) conclude(r results.Results, folder string) {
 			line = t.bad(line)
 		}
 		t.line("%s", line)
+	}
+	if len(elsewhere) > 0 {
+		t.line("limited by something else than was varied: %s", strings.Join(elsewhere, ", "))
 	}
 	if len(invalid) > 0 {
 		t.line("not to be believed: %s", t.bad(strings.Join(invalid, ", ")))

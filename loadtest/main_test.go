@@ -39,6 +39,11 @@ func TestACommandLineThatMeansNothingIsRefused(t *testing.T) {
 		{"an endpoint on AWS", "--target aws --endpoint-url http://127.0.0.1:1", "--endpoint-url is where a local stack runs"},
 		{"a parameter without a value", "--parameter x", "Name=Value"},
 		{"a condition that is none", "--assert lost", "assert"},
+		{"a rate of nothing", "--rate 0", "--rate 0: it is above 0"},
+		{"a negative time", "--work -5ms", "--work -5ms: it is above 0"},
+		{"no repeats", "--repeats 0", "--repeats 0: it is above 0"},
+		{"a load of one's own and another experiment", "--rate 5 --experiment E1", "--experiment E1 has loads of its own"},
+		{"a stack for a simulation", "--target sim --stack other", "--stack does nothing for target sim"},
 		{"an unknown flag", "--nonsense", "nonsense"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -162,8 +167,8 @@ func TestTheTerminalTellsACell(t *testing.T) {
 	plain := &terminal{out: &out}
 	plain.Predicted(cell)
 	plain.Measured(cell)
-	for _, want := range []string{"E1/C=2/offered=1.3 (repeat 2)", "capacity 40.0/s, drain 2.50 s", "completed 40.0/s (95 % CI 39.0–41.0), 1.000 of the prediction",
-		"peak 1,200, drained in 2.50 s", "p50 12.5 ms, p99 –, max 80.0 ms (n=20)", "of 1,300 subjects: 2 lost", "contaminated: the stack was restarted"} {
+	for _, want := range []string{"E1/C=2/offered=1.3 (repeat 2)", "capacity 40.0/s, drain 2.50\u202fs", "completed 40.0/s (95 % CI 39.0–41.0), 1.000 of the prediction",
+		"peak 1200, drained in 2.50\u202fs", "p50 12.5\u202fms, p99 –, max 80.0\u202fms (n=20)", "of 1300 subjects: 2 lost", "contaminated: the stack was restarted"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in:\n%s", want, out.String())
 		}

@@ -3,11 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"example.com/arvo/dashboards/draw"
 	"example.com/arvo/loadtest/experiment"
 	"example.com/arvo/loadtest/results"
 )
@@ -50,7 +50,7 @@ func (t *terminal) Predicted(c results.Cell) {
 	if c.PredictedCapacity != nil {
 		said = append(said, fmt.Sprintf("capacity %s/s", rate(*c.PredictedCapacity)))
 	}
-	if c.PredictedDrainS != nil {
+	if c.PredictedDrainS != nil && *c.PredictedDrainS > 0 {
 		said = append(said, fmt.Sprintf("drain %s", seconds(*c.PredictedDrainS)))
 	}
 	if c.PredictedNote != "" {
@@ -72,8 +72,8 @@ func (t *terminal) Progress(p experiment.Progress) {
 	}
 	t.told = time.Now()
 	var b strings.Builder
-	fmt.Fprintf(&b, "  %s %2.0f/%.0fs  off %.0f acc %.0f done %.0f %s  backlog %d %s", p.Phase, p.Elapsed.Seconds(), p.Of.Seconds(),
-		p.Offered, p.Accepted, p.Completed, t.completed, p.Backlog, t.backlog)
+	fmt.Fprintf(&b, "  %s %2.0f/%.0fs  backlog %d %s  off %.0f acc %.0f done %.0f %s", p.Phase, p.Elapsed.Seconds(), p.Of.Seconds(),
+		p.Backlog, t.backlog, p.Offered, p.Accepted, p.Completed, t.completed)
 	if p.P99 > 0 {
 		fmt.Fprintf(&b, "  p99 %s", duration(p.P99))
 	}
@@ -101,7 +101,7 @@ func (t *terminal) Measured(c results.Cell) {
 		line += fmt.Sprintf("; Little %.2f", *c.LittleRatio)
 	}
 	t.line("%s", line)
-	late := fmt.Sprintf("%s late at most", duration(time.Duration(c.Slip.Max*1e6)))
+	late := fmt.Sprintf("%s late at most", seconds(c.Slip.Max/1e3))
 	if c.Slip.P99 != nil {
 		late = fmt.Sprintf("%s late at p99", milliseconds(c.Slip.P99))
 	}
@@ -141,8 +141,8 @@ func (t *terminal) forecast(l results.Level) {
 	if l.Binding != "" {
 		held = t.bad(l.Binding)
 	}
-	t.line("%10s/s  completed %s/s, p99 %s, backlog %s, %s $ a million; %s (k=%d, %s)", rate(l.Offered), rate(l.Completed), milliseconds(l.EndToEnd.P99),
-		count(int(l.PeakBack)), rate(l.USDMillion), held, l.Cohort, seconds(l.ComputeS))
+	t.line("%10s/s  completed %s/s, p99 %s, backlog up to %s, %s $ a million; %s  [simulated in %s, %s subjects a token]", rate(l.Offered), rate(l.Completed), milliseconds(l.EndToEnd.P99),
+		count(l.PeakBack), rate(l.USDMillion), held, seconds(l.ComputeS), count(l.Cohort))
 	for i, what := range l.Raise {
 		if i == 3 {
 			t.line("              and %d more", len(l.Raise)-i)
@@ -232,61 +232,17 @@ func interval(i results.Interval) string {
 }
 
 func latencies(l results.Latency) string {
-	return fmt.Sprintf("p50 %s, p99 %s, max %s (n=%s)", milliseconds(l.P50), milliseconds(l.P99), duration(time.Duration(l.Max*1e6)), count(int(l.N)))
+	return fmt.Sprintf("p50 %s, p99 %s, max %s (n=%s)", milliseconds(l.P50), milliseconds(l.P99), seconds(l.Max/1e3), count(l.N))
 }
 
 func milliseconds(ms *float64) string {
 	if ms == nil {
 		return "–"
 	}
-	return duration(time.Duration(*ms * 1e6))
+	return seconds(*ms / 1e3)
 }
 
-func seconds(s float64) string { return duration(time.Duration(s * 1e9)) }
-
-// duration is a duration with three significant digits.
-func duration(d time.Duration) string {
-	switch {
-	case d < time.Millisecond:
-		return fmt.Sprintf("%.0f µs", float64(d)/1e3)
-	case d < 10*time.Millisecond:
-		return fmt.Sprintf("%.2f ms", float64(d)/1e6)
-	case d < 100*time.Millisecond:
-		return fmt.Sprintf("%.1f ms", float64(d)/1e6)
-	case d < time.Second:
-		return fmt.Sprintf("%.0f ms", float64(d)/1e6)
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.2f s", d.Seconds())
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	}
-	return d.Round(time.Second).String()
-}
-
-// rate is a number with three significant digits, and all of those before the point.
-func rate(x float64) string {
-	switch a := math.Abs(x); {
-	case math.IsNaN(x) || math.IsInf(x, 0):
-		return fmt.Sprint(x)
-	case a >= 1000:
-		return count(int(math.Round(x)))
-	case a >= 100:
-		return fmt.Sprintf("%.0f", x)
-	case a >= 10:
-		return fmt.Sprintf("%.1f", x)
-	}
-	return fmt.Sprintf("%.2f", x)
-}
-
-// count is an integer with commas between thousands.
-func count(n int) string {
-	s := fmt.Sprint(n)
-	sign := ""
-	if n < 0 {
-		sign, s = "-", s[1:]
-	}
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return sign + s
-}
+func seconds(s float64) string        { return draw.Seconds.Format(s) }
+func duration(d time.Duration) string { return draw.Seconds.Format(d.Seconds()) }
+func rate(perSecond float64) string   { return draw.Number.Format(perSecond) }
+func count[N int | int64](n N) string { return draw.Count.Format(float64(n)) }

@@ -313,7 +313,8 @@ func TestExit(t *testing.T) {
 		{"a calibration that is not valid", measured(func(r *Results) { r.Cells[2].Validity = Contaminated }), 2},
 		{"a run that was interrupted", measured(func(r *Results) { r.Run.Interrupted = "Ctrl-C" }), 2},
 		{"an assertion that does not hold", measured(func(r *Results) { r.Assertions = append(r.Assertions, Assertion{}) }), 99},
-		{"an assertion that does not hold, on a run that may not be believed", measured(func(r *Results) { r.Assertions[0].OK, r.Cells[1].Validity = false, TargetLimited }), 2},
+		{"an assertion that does not hold, on a run that may not be believed", measured(func(r *Results) { r.Assertions[0].OK, r.Cells[1].Validity = false, GeneratorLimited }), 2},
+		{"a cell that something else has limited", measured(func(r *Results) { r.Cells[1].Validity = TargetLimited }), 0},
 	} {
 		if got := Exit(test.results); got != test.want {
 			t.Errorf("%s: exit code %d, want %d", test.name, got, test.want)

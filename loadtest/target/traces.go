@@ -20,7 +20,8 @@ const (
 )
 
 // Hops reads traces and returns, by their ids, what they crossed in the order of time: segments and hosted services, but not
-// each call that these made. A trace that X-Ray does not have, or not yet, is left out.
+// each call that these made. A trace that X-Ray does not have, or not yet, is left out. With an error it returns those that were
+// read before.
 func (s *Stack) Hops(ctx context.Context, ids []string) (map[string][]results.Hop, error) {
 	client := xray.NewFromConfig(s.aws)
 	all := map[string][]results.Hop{}
@@ -30,7 +31,7 @@ func (s *Stack) Hops(ctx context.Context, ids []string) (map[string][]results.Ho
 		for n := 0; pages.HasMorePages() && n < maxTracePart; n++ {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
-				return nil, s.wrap("the traces of subjects", err)
+				return all, s.wrap("the traces of subjects", err)
 			}
 			for _, t := range page.Traces {
 				for _, part := range t.Segments {

@@ -8,16 +8,17 @@ import (
 )
 
 // Latencies is a distribution of durations: an HdrHistogram (Tene 2012) of microseconds with three significant digits, so a
-// quantile is right to a thousandth, up to [MaxLatency]. Its size is fixed, some 220 KB, whatever is recorded. The zero
-// value is not ready: use NewLatencies. It is not safe for concurrent use.
+// quantile is right to a thousandth, up to [MaxLatency]; the mean and the maximum are exact. Its size is fixed, some 220 KB,
+// whatever is recorded. The zero value is not ready: use NewLatencies. It is not safe for concurrent use.
 type Latencies struct {
 	h        *hdrhistogram.Histogram
 	negative int64
 	clipped  int64
 	sum      float64 // of what was recorded, exactly, in seconds
+	longest  time.Duration
 }
 
-// MaxLatency is the longest duration that Latencies tells from a longer one.
+// MaxLatency is the longest duration of which quantiles tell it from a longer one.
 const MaxLatency = 24 * time.Hour
 
 // NewLatencies returns an empty distribution.
@@ -35,6 +36,7 @@ func (l *Latencies) Record(d time.Duration, n int64) {
 		l.negative += n
 		d = 0
 	}
+	l.longest = max(l.longest, d)
 	if d > MaxLatency {
 		l.clipped += n
 		d = MaxLatency
@@ -50,6 +52,7 @@ func (l *Latencies) Merge(other *Latencies) {
 	l.negative += other.negative
 	l.clipped += other.clipped
 	l.sum += other.sum
+	l.longest = max(l.longest, other.longest)
 }
 
 // N returns how many durations were recorded.
@@ -69,8 +72,9 @@ func (l *Latencies) Mean() time.Duration {
 	return time.Duration(l.sum / float64(l.N()) * 1e9)
 }
 
-// Max returns the longest duration, and zero for none.
-func (l *Latencies) Max() time.Duration { return time.Duration(l.h.Max()) * time.Microsecond }
+// Max returns the longest duration as it was recorded, be it longer than MaxLatency, and zero for none. The histogram only
+// knows the upper edge of its bucket, which no subject need have taken.
+func (l *Latencies) Max() time.Duration { return l.longest }
 
 // A Quantile is an estimate with its 95 % interval.
 type Quantile struct {
@@ -87,7 +91,7 @@ type Quantile struct {
 //
 // The interval is that of order statistics, the (nq ± 1.96 √(nq(1-q)))th: no shape of the distribution is assumed, but
 // independent durations are (Conover, Practical Nonparametric Statistics, §3.2). In an overloaded stage they are not, and
-// the latency is a trend and no distribution.
+// the latency is a trend and no distribution. None of the three is above Max.
 func (l *Latencies) Quantile(q float64) Quantile {
 	n := l.N()
 	result := Quantile{Q: q, N: n}
@@ -107,5 +111,6 @@ func (l *Latencies) Quantile(q float64) Quantile {
 func (l *Latencies) ranked(rank float64) time.Duration {
 	n := float64(l.N())
 	rank = min(max(rank, 1), n)
-	return time.Duration(l.h.ValueAtQuantile(rank/n*100)) * time.Microsecond // which rounds to the nearest rank
+	edge := time.Duration(l.h.ValueAtQuantile(rank/n*100)) * time.Microsecond // which rounds to the nearest rank
+	return min(edge, l.longest)
 }

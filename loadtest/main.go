@@ -80,10 +80,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	for _, c := range o.conditions {
 		r.Assertions = append(r.Assertions, c.Check(*r))
 	}
-	if err := folder.write(*r); err != nil { // before the verdict: a run that fails is the one that is looked at
+	err = folder.write(*r) // before the verdict: a run that fails is the one that is looked at
+	t.conclude(*r, folder.path)
+	if err != nil {
 		return fail(err)
 	}
-	t.conclude(*r, folder.path)
 	return results.Exit(*r)
 }
 
@@ -300,10 +301,11 @@ func (t *terminal) conclude(r results.Results, folder string) {
 			t.line("%s  %s", t.bold(e.ID), e.Finding)
 		}
 	}
-	var lost, duplicated, subjects int
+	var lost, duplicated, subjects, open int
 	var invalid, elsewhere []string
 	for _, c := range r.Cells {
 		subjects, lost, duplicated = subjects+c.Counts.Scheduled, lost+c.Counts.Lost, duplicated+c.Counts.Duplicated
+		open += c.Counts.Open
 		switch c.Validity {
 		case results.Valid:
 		case results.TargetLimited:
@@ -314,6 +316,9 @@ func (t *terminal) conclude(r results.Results, folder string) {
 	}
 	if subjects > 0 {
 		line := fmt.Sprintf("%s subjects: %s lost, %s answered more than once", count(subjects), count(lost), count(duplicated))
+		if open > 0 {
+			line += fmt.Sprintf(", %s accepted and not known to have ended", count(open))
+		}
 		if lost > 0 {
 			line = t.bad(line)
 		}

@@ -106,14 +106,14 @@ func (t *terminal) Measured(c results.Cell) {
 		late = fmt.Sprintf("%s late at p99", milliseconds(c.Slip.P99))
 	}
 	t.line("             end to end %s; sent %s", latencies(c.EndToEnd), late)
-	if n := c.Counts; n.Lost+n.DeadLettered+n.Failed+n.Rejected+n.Unanswered+n.Duplicated+n.Unsent+n.Late > 0 {
+	if n := c.Counts; n.Lost+n.DeadLettered+n.Failed+n.Rejected+n.Unanswered+n.Duplicated+n.Unsent+n.Late+n.Open > 0 {
 		var said []string
 		for _, k := range []struct {
 			n    int
 			what string
 		}{
 			{n.Lost, "lost"}, {n.DeadLettered, "dead-lettered"}, {n.Failed, "failed"}, {n.Rejected, "rejected"}, {n.Unanswered, "unanswered"},
-			{n.Unsent, "not sent"}, {n.Duplicated, "answered more than once"}, {n.Late, "done though the client was not told"},
+			{n.Unsent, "not sent"}, {n.Open, "accepted and not known to have ended"}, {n.Duplicated, "answered more than once"}, {n.Late, "done though the client was not told"},
 		} {
 			if k.n > 0 {
 				said = append(said, fmt.Sprintf("%s %s", count(k.n), k.what))

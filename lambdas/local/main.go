@@ -162,9 +162,12 @@ func latencyOf(profile string) (latency.Profile, error) {
 	case "aws2026":
 		return latency.AWS2026(), nil
 	}
+	if info, err := os.Stat(profile); err != nil || !info.Mode().IsRegular() || info.Size() > 1<<20 {
+		return latency.Profile{}, fmt.Errorf("-latency %s: it is none, aws2026 or a file of at most 1 MB", profile)
+	}
 	src, err := os.ReadFile(profile)
 	if err != nil {
-		return latency.Profile{}, fmt.Errorf("-latency %s: it is none, aws2026 or a file: %w", profile, err)
+		return latency.Profile{}, fmt.Errorf("-latency %s: %w", profile, err)
 	}
 	p, err := latency.Parse(src)
 	if err != nil {

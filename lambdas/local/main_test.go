@@ -41,7 +41,7 @@ func TestWrongUsage(t *testing.T) {
 		{"a profile that makes no sense", []string{"-latency", profile}, 2, "table: longer than a minute"},
 		{"no concurrency", []string{"-account-concurrency", "0"}, 2, "-account-concurrency 0"},
 		{"no name", []string{"-stack-name", ""}, 2, "-stack-name: a name is due"},
-		{"a template that is not there", []string{"-template", "nowhere.yaml"}, 1, "the template cannot be read: open nowhere.yaml"},
+		{"a template that is not there", []string{"-template", "nowhere.yaml"}, 1, "the template cannot be read: stat nowhere.yaml"},
 		{"an address that others can reach", []string{"-template", "../../template.yaml", "-aws", "127.0.0.1:0", "-api", "0.0.0.0:0"}, 1, "only loopback addresses are served"},
 		{"an address that is taken", []string{"-template", "../../template.yaml", "-aws", busy.Addr().String()}, 1, "something else listens on " + busy.Addr().String()},
 	} {

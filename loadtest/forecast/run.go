@@ -146,6 +146,9 @@ func (c Config) rates(base sim.Config) ([]float64, error) {
 		if !(rate > 0 && rate <= MaxRate) {
 			return nil, fmt.Errorf("a rate of %v/s: more than 0, and at most %d", rate, MaxRate)
 		}
+		if n := rate * base.Load.Duration().Seconds(); n < 1 {
+			return nil, fmt.Errorf("a rate of %v/s for %v is no subject", rate, base.Load.Duration())
+		}
 	}
 	slices.Sort(rates)
 	return slices.Compact(rates), nil

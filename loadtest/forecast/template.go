@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,9 +16,6 @@ import (
 // Probe is the service that the load test asks for: its requests go the way that is simulated.
 const Probe = "com.workload.simulate"
 
-// maxTemplate bounds a template that is read, in bytes: as AWS does.
-const maxTemplate = 1 << 20
-
 // FromTemplate reads a template, as `sam deploy` would with these parameters, and returns the system that it makes: the way
 // of a request for [Probe] from the API to the response. What the template says is taken from it: throttles, batch sizes,
 // windows, concurrency, parallelism, delays, visibility, timeouts, receives, memory, reserved concurrency, sampling. What it does not
@@ -28,16 +24,7 @@ const maxTemplate = 1 << 20
 // Errors are [*template.Error], or several joined, with file and line: of a template that AWS would not take, and of one that
 // has no such way or one that cannot be simulated.
 func FromTemplate(file string, params map[string]string) (sim.System, error) {
-	if info, err := os.Stat(file); err != nil {
-		return sim.System{}, fmt.Errorf("forecast: %w", err)
-	} else if info.Size() > maxTemplate {
-		return sim.System{}, fmt.Errorf("forecast: %s has %d bytes: a template has at most %d", file, info.Size(), maxTemplate)
-	}
-	src, err := os.ReadFile(file)
-	if err != nil {
-		return sim.System{}, fmt.Errorf("forecast: %w", err)
-	}
-	t, err := template.Parse(file, src)
+	t, err := template.ParseFile(file)
 	if err != nil {
 		return sim.System{}, err
 	}

@@ -139,7 +139,7 @@ func TestTemplatesThatAreRefused(t *testing.T) {
 	if _, err := FromTemplate(missing, nil); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), missing) {
 		t.Errorf("a file that is not there: %v", err)
 	}
-	if _, err := FromTemplate(edited(t, "AWSTemplateFormatVersion", "# "+strings.Repeat("x", 1<<20)+"\nAWSTemplateFormatVersion"), nil); err == nil || !strings.Contains(err.Error(), "a template has at most 1048576") {
+	if _, err := FromTemplate(edited(t, "AWSTemplateFormatVersion", "# "+strings.Repeat("x", 1<<20)+"\nAWSTemplateFormatVersion"), nil); err == nil || !strings.Contains(err.Error(), "has more than 1048576 bytes") {
 		t.Errorf("a long file: %v", err)
 	}
 }

@@ -48,7 +48,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -120,11 +119,7 @@ func Start(ctx context.Context, c Config) (_ *Stack, err error) {
 	if c.XRay == "" {
 		c.XRay = "127.0.0.1:0"
 	}
-	source, err := os.ReadFile(c.Template)
-	if err != nil {
-		return nil, fmt.Errorf("stack: the template cannot be read: %w", err)
-	}
-	parsed, err := template.Parse(c.Template, source)
+	parsed, err := template.ParseFile(c.Template)
 	if err != nil {
 		return nil, err
 	}

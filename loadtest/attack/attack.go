@@ -35,6 +35,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -147,7 +148,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	// Times are told by the monotonic clock from here on, so that a step of the wall clock moves nothing.
 	now := time.Now()
 	began := now.Add(c.Ledger.Began().Time().Sub(now))
-	s := &sender{Config: c, transport: transport, abort: abort}
+	s := &sender{Config: c, transport: transport, ctx: ctx, abort: abort, began: began}
 	p := &pacer{ctx: ctx, began: began, schedule: c.Schedule, live: c.Live, limit: int64(c.MaxWorkers)}
 	client := &http.Client{
 		Transport:     s, // which knows of the time-out
@@ -159,6 +160,9 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	var r Report
 	cpu := cpuTime()
 	for hit := range attacker.Attack(target, p, 0, "") {
+		if _, ok := s.withheld.Load(hit.Seq); ok {
+			continue // for the ledger it is unsent, as it is
+		}
 		r.Sent++
 		sent := began.Add(hit.Timestamp.Sub(began))
 		c.Live.Answered.Add(1)
@@ -252,7 +256,10 @@ func (p *pacer) Rate(elapsed time.Duration) float64 { return p.schedule.Rate(ela
 type sender struct {
 	Config
 	transport http.RoundTripper
-	abort     context.Context
+	ctx       context.Context // of the attack: nothing is sent after its end
+	abort     context.Context // of requests under way, which may take Grace longer
+	began     time.Time       // by the monotonic clock
+	withheld  sync.Map        // seq of hits that were never sent: a worker became free for them after the end of ctx
 }
 
 // What vegeta says of itself with each request. The system is not told: it might treat a load test differently.
@@ -264,8 +271,12 @@ func (s *sender) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: no place in the schedule: %w", badRequest, err)
 	}
+	if err := s.ctx.Err(); err != nil {
+		s.withheld.Store(seq, true)
+		return nil, err
+	}
 	s.Live.Sent.Add(1)
-	s.Live.Slip.Store(int64(time.Since(s.Ledger.Began().Time().Add(s.Schedule.At(seq)))))
+	s.Live.Slip.Store(int64(time.Since(s.began.Add(s.Schedule.At(seq)))))
 	ctx, cancel := context.WithTimeout(s.abort, s.Timeout)
 	defer cancel()
 	r = r.WithContext(ctx) // a copy but for the headers, which vegeta made for this request alone

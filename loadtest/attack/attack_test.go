@@ -197,6 +197,32 @@ func TestTheEndOfItsContextEndsAnAttack(t *testing.T) {
 	}
 }
 
+// With one worker, the next subject is granted while the one before it is under way. It waits for the worker, and the attack may end
+// meanwhile.
+func TestNothingIsSentAfterTheEndOfItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, l := plan(t, schedule.Constant("hold", 50, 10*time.Second))
+		ctx, cancel := context.WithTimeout(t.Context(), 1050*time.Millisecond) // 10 ms of it before the first one
+		defer cancel()
+		var live attack.Live
+		begun := 0
+		report := run(t, ctx, attack.Config{Schedule: s, Ledger: l, MaxWorkers: 1, Live: &live, Request: attack.Request{
+			Method: "POST", URL: "http://in.process/", Transport: server(func(r *http.Request) (*http.Response, error) {
+				if ctx.Err() != nil {
+					t.Errorf("a request begins after the end: %v", ctx.Err())
+				}
+				begun++
+				time.Sleep(100 * time.Millisecond)
+				return answer(r, 202, "")
+			}),
+		}})
+		c := l.Count(nil)
+		if begun != 11 || int(report.Sent) != begun || int(live.Sent.Load()) != begun || int(live.Answered.Load()) != begun || c.Unsent != c.Scheduled-begun || c.Acknowledged != begun {
+			t.Errorf("%d begun; %+v; %d sent and %d answered live; %+v", begun, report, live.Sent.Load(), live.Answered.Load(), c)
+		}
+	})
+}
+
 func TestAnIncompleteConfigurationIsRefused(t *testing.T) {
 	s, l := plan(t, schedule.Constant("hold", 1, time.Second))
 	other, _ := plan(t, schedule.Constant("hold", 2, time.Second))

@@ -125,13 +125,12 @@ func (m *measurement) cell(c results.Cell, end error) results.Cell {
 			c.PredictedDrainS = finite(d.Seconds())
 		}
 	}
+	m.full = verdict == stats.Unstable
+	little := math.NaN() // not known
 	if held := m.held(); held > 0 && completed.N > 0 {
-		little := stats.Little(completed.Mean, held, float64(m.predicted.capacity.Concurrency))
-		c.LittleRatio = finite(little)
-		c.Diagnosis = string(stats.Diagnose(little, verdict))
-	} else {
-		c.Diagnosis = string(stats.Undecided)
+		little = stats.Little(completed.Mean, held, float64(m.predicted.capacity.Concurrency))
 	}
+	c.LittleRatio, c.Diagnosis = finite(little), string(stats.Diagnose(little, verdict))
 	if from, to, ok := m.outage(line); ok && m.spec.outage > 0 {
 		c.Params.OutageS, c.PredictedRecoveryS = to.Sub(from).Seconds(), nil
 		if d, ok := stats.Recovery(to.Sub(from), m.plan[0].From/m.predicted.rate); ok {
@@ -236,7 +235,8 @@ func (m *measurement) rates(line ledger.Timeline, from, to ledger.Instant) (comp
 // service returns how long the work on a subject took on the average, by the times in the ledger.
 //
 // A subject is received when its invocation begins, and answered when its own work is done. Of a batch of B with P at a time,
-// those of the second turn are answered after two turns, and so on: the mean is that of all turns.
+// those of the second turn are answered after two turns, and so on: the mean is that of all turns. It is 0 when it is not known:
+// nothing was done, or how many turns there were is not known, since batches were not full.
 func (m *measurement) service() time.Duration {
 	var sum, n float64
 	for r := range m.ledger.All() {
@@ -245,10 +245,10 @@ func (m *measurement) service() time.Duration {
 			n++
 		}
 	}
-	if n == 0 {
+	batch, side := int(m.predicted.capacity.Batch), m.predicted.capacity.Parallelism
+	if n == 0 || batch > side && !m.full {
 		return 0
 	}
-	batch, side := int(m.predicted.capacity.Batch), m.predicted.capacity.Parallelism
 	turns := 0.0
 	for i := range batch {
 		turns += float64(i/side+1) / float64(batch)
@@ -257,13 +257,15 @@ func (m *measurement) service() time.Duration {
 }
 
 // held returns for how long a subject holds a slot: the time of an invocation, as long as work took in this cell, over the subjects of a
-// batch. It is 0 when that is not known.
+// batch. It is 0 when that is not known: a batch has as many subjects as were waiting, and is full for sure only where they are as
+// many as one or the system falls behind. The tables do not tell which subjects came together; that they were received in the same
+// millisecond does not, since slots that are free at a time take up batches at a time.
 func (m *measurement) held() time.Duration {
+	c := m.predicted.capacity
 	service := m.service()
-	if service == 0 {
+	if service == 0 || c.Batch > 1 && !m.full {
 		return 0
 	}
-	c := m.predicted.capacity
 	turns := math.Ceil(c.Batch / float64(c.Parallelism))
 	return seconds((m.outside.Seconds() + turns*service.Seconds()) / c.Batch)
 }
@@ -398,7 +400,7 @@ func (m *measurement) standstills(line ledger.Timeline) []string {
 		if to.Sub(from) <= limit {
 			continue
 		}
-		// What is due in the last half second may be answered soon.
+		// What became due in the last half of the limit may be answered soon.
 		due := count(line.Offered, from, to.Add(-limit/2))
 		if due == 0 && line.Backlog(from) == 0 {
 			continue

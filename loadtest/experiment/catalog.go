@@ -42,6 +42,7 @@ type question struct {
 	cells   func(Config) [][]spec // in groups of the same settings
 	control func(Config) spec     // one more cell in the end, unless the run is to be quick; nil for none
 	fixed   bool                  // cells of a group keep their order
+	late    bool                  // find also takes cells that are generator-limited, and tells of it
 	find    func(Config, []results.Cell) (string, []results.Fit)
 	search  func(*runner, context.Context, *results.Experiment) error // instead of cells and find
 }
@@ -125,7 +126,7 @@ func init() {
 		{
 			Entry:  Entry{ID: CustomID, Title: "A load", Question: "What does this load do to the system?", AWS: true},
 			method: func(Config) string { return "One load, as it was asked for." },
-			cells:  customCells, find: findCustom,
+			cells:  customCells, find: findCustom, late: true,
 		},
 	}
 }
@@ -161,6 +162,7 @@ func kneeControl(c Config) spec { return kneeCell(c, 8, 1.2) }
 
 func findKnee(c Config, cells []results.Cell) (string, []results.Fit) {
 	var limits []string
+	var only string // the limit, if it is the only one
 	var ratios, x, y []float64
 	var fits []results.Fit
 	for _, group := range byConcurrency(cells) {
@@ -183,6 +185,7 @@ func findKnee(c Config, cells []results.Cell) (string, []results.Fit) {
 			continue
 		}
 		limits = append(limits, fmt.Sprintf("%s with %d at a time (predicted %s)", number(ceiling), concurrency, number(predicted)))
+		only = fmt.Sprintf("With %d at a time the system completes at most %s subjects/s (predicted %s)", concurrency, number(ceiling), number(predicted))
 		ratios = append(ratios, ceiling/predicted)
 		if group[0].Params.WorkMs == c.Work.Seconds()*1e3 {
 			x, y = append(x, float64(concurrency)), append(y, ceiling)
@@ -194,16 +197,15 @@ func findKnee(c Config, cells []results.Cell) (string, []results.Fit) {
 	if len(limits) == 0 {
 		return "No finding: no cell above the predicted capacity is valid.", fits
 	}
+	if len(limits) == 1 {
+		return only + "; whether MaximumConcurrency sets it takes a second limit.", fits
+	}
 	verb := "sets the throughput"
 	lo, hi := slices.Min(ratios), slices.Max(ratios)
 	if lo < 0.95 || hi > 1.05 {
 		verb = "does not explain the throughput alone"
 	}
-	ratio := fmt.Sprintf("%.2f", lo)
-	if len(ratios) > 1 {
-		ratio += fmt.Sprintf(" to %.2f", hi)
-	}
-	return fmt.Sprintf("MaximumConcurrency %s: whatever is offered, the system completes at most %s subjects/s; measured over predicted is %s.", verb, list(limits), ratio), fits
+	return fmt.Sprintf("MaximumConcurrency %s: whatever is offered, the system completes at most %s subjects/s; measured over predicted is %.2f to %.2f.", verb, list(limits), lo, hi), fits
 }
 
 // E2
@@ -237,7 +239,6 @@ func findLimits(_ Config, cells []results.Cell) (string, []results.Fit) {
 	var x, y []float64
 	for _, group := range byConcurrency(cells) {
 		var completed, growth, little, drain, predicted, capacity []float64
-		diagnosis := group[0].Diagnosis
 		for _, cell := range group {
 			completed, growth = append(completed, cell.CompletedRate.Mean), append(growth, cell.Backlog.Growth.Mean)
 			capacity = append(capacity, *cell.PredictedCapacity)
@@ -253,16 +254,23 @@ func findLimits(_ Config, cells []results.Cell) (string, []results.Fit) {
 		if mean > 0 {
 			x, y = append(x, float64(concurrency)), append(y, mean)
 		}
-		text := fmt.Sprintf("MaximumConcurrency=%d completed %s/s", concurrency, number(mean))
-		switch group[0].Backlog.Verdict {
-		case string(stats.Unstable):
+		text := fmt.Sprintf("%d at a time completed %s/s", concurrency, number(mean))
+		stable, unstable := ofRepeats(group, isVerdict(stats.Stable)), ofRepeats(group, isVerdict(stats.Unstable))
+		switch {
+		case unstable.all():
 			text += fmt.Sprintf(" (predicted %s; the backlog grew by %s/s", number(stats.Mean(capacity).Mean), number(stats.Mean(growth).Mean))
 			if len(drain) > 0 {
 				text += fmt.Sprintf(" and took %s s to drain, predicted %s", number(stats.Mean(drain).Mean), number(stats.Mean(predicted).Mean))
 			}
-			text += limitedBy(diagnosis, little) + ")"
-		case string(stats.Stable):
+			diagnosis := stats.Undecided
+			if d := stats.Diagnosis(group[0].Diagnosis); ofRepeats(group, func(c results.Cell) bool { return c.Diagnosis == string(d) }).all() {
+				diagnosis = d
+			}
+			text += limitedBy(string(diagnosis), little) + ")"
+		case stable.all():
 			text += " and kept up"
+		case stable.n+unstable.n > 0:
+			text += fmt.Sprintf(" (it kept up in %v and fell behind in %v)", stable, unstable)
 		default:
 			text += " (whether it kept up, this load is too short to say)"
 		}
@@ -274,6 +282,26 @@ func findLimits(_ Config, cells []results.Cell) (string, []results.Fit) {
 	}
 	return fmt.Sprintf("At %s/s offered, %s.", number(cells[0].OfferedRate), list(said)), fits
 }
+
+// A share is how many of the repeats of a cell have something.
+type share struct{ n, of int }
+
+func ofRepeats(group []results.Cell, has func(results.Cell) bool) share {
+	s := share{of: len(group)}
+	for _, cell := range group {
+		if has(cell) {
+			s.n++
+		}
+	}
+	return s
+}
+
+func isVerdict(v stats.Verdict) func(results.Cell) bool {
+	return func(c results.Cell) bool { return c.Backlog.Verdict == string(v) }
+}
+
+func (s share) all() bool      { return s.n == s.of }
+func (s share) String() string { return fmt.Sprintf("%d of %d repeats", s.n, s.of) }
 
 // limitedBy says what a cell that falls behind is limited by.
 func limitedBy(diagnosis string, little []float64) string {
@@ -518,7 +546,7 @@ func customCells(c Config) [][]spec {
 func findCustom(_ Config, cells []results.Cell) (string, []results.Fit) {
 	var said []string
 	for _, cell := range cells {
-		text := fmt.Sprintf("at %s/s offered, MaximumConcurrency=%d completed %s/s (95 %% interval %s)", number(cell.OfferedRate), cell.Params.Concurrency, number(cell.CompletedRate.Mean), interval(cell.CompletedRate))
+		text := fmt.Sprintf("at %s/s offered, %d at a time completed %s/s (95 %% interval %s)", number(cell.OfferedRate), cell.Params.Concurrency, number(cell.CompletedRate.Mean), interval(cell.CompletedRate))
 		text += fmt.Sprintf("; predicted %s. ", number(min(cell.OfferedRate, *cell.PredictedCapacity)))
 		switch stats.Verdict(cell.Backlog.Verdict) {
 		case stats.Unstable:
@@ -534,6 +562,9 @@ func findCustom(_ Config, cells []results.Cell) (string, []results.Fit) {
 		}
 		if cell.Counts.Lost > 0 {
 			text += fmt.Sprintf(" %d of %d subjects were lost.", cell.Counts.Lost, cell.Counts.Scheduled)
+		}
+		if cell.Validity == results.GeneratorLimited {
+			text += fmt.Sprintf(" With a reservation, since this is not quite the load that was asked for: %s.", strings.Join(cell.Why, "; "))
 		}
 		said = append(said, strings.ToUpper(text[:1])+text[1:])
 	}

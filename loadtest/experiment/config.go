@@ -18,7 +18,7 @@ import (
 // Config is what to ask, and how.
 type Config struct {
 	RunID       string        // what Idempotency-Keys begin with: 1 to 80 letters, digits, '.', '_' or '-'
-	Experiments []string      // of [Catalog], in any order; empty for those of Quick, or all that are possible
+	Experiments []string      // of [Catalog], in any order and case; empty for those of Quick, or all that are possible
 	Quick       bool          // short loads and few cells
 	AWS         bool          // real services: they take a minute to settle, and queues tell their depths late
 	Seed        uint64        // of the order of cells and of random arrivals
@@ -98,13 +98,19 @@ type Progress struct {
 	Phase                        string        // a stage's name, or PhaseDrain
 	Elapsed, Of                  time.Duration // of the load
 	Offered, Accepted, Completed float64       // subjects per second, in the last second
-	Backlog                      int
+	Backlog                      int           // when the tables were last asked: accepted by then, and not completed
 	P99                          time.Duration // end to end, of the last second; 0 when nothing has ended
 	Slip                         time.Duration // of the latest request
 }
 
 // PhaseDrain is the phase after the load.
 const PhaseDrain = "drain"
+
+// Check returns what is wrong with a configuration, as [Run] would before it asks anything of a system.
+func (c Config) Check() error {
+	_, err := c.check()
+	return err
+}
 
 // check returns the configuration with its defaults, or what is wrong with it.
 func (c Config) check() (Config, error) {
@@ -133,20 +139,22 @@ func (c Config) check() (Config, error) {
 		c.Watch = nobody{}
 	}
 	switch {
-	case len(c.RunID) < 1 || len(c.RunID) > 80:
-		return c, fmt.Errorf("experiment: run id %q: 1 to 80 letters, digits, '.', '_' or '-'", c.RunID)
+	case len(c.RunID) < 1 || len(c.RunID) > 80 || strings.ContainsFunc(c.RunID, notOfID):
+		return c, fmt.Errorf("run id %q: 1 to 80 letters, digits, '.', '_' or '-'", c.RunID)
 	case c.Repeats < 1 || c.Repeats > 100:
-		return c, fmt.Errorf("experiment: %d repeats: 1 to 100", c.Repeats)
+		return c, fmt.Errorf("%d repeats: 1 to 100", c.Repeats)
 	case c.Work < time.Millisecond || c.Work > 15*time.Minute || c.Work%time.Millisecond != 0:
-		return c, fmt.Errorf("experiment: work of %v: whole milliseconds, 1ms to 15m", c.Work)
+		return c, fmt.Errorf("work of %v: whole milliseconds, 1ms to 15m", c.Work)
 	case c.Concurrency < 2 || c.Concurrency > 1000:
-		return c, fmt.Errorf("experiment: concurrency %d: a mapping's MaximumConcurrency is 2 to 1000", c.Concurrency)
+		return c, fmt.Errorf("concurrency %d: a mapping's MaximumConcurrency is 2 to 1000", c.Concurrency)
 	case c.Arrivals != Constant && c.Arrivals != Poisson:
-		return c, fmt.Errorf("experiment: arrivals %q: %s or %s", c.Arrivals, Constant, Poisson)
+		return c, fmt.Errorf("arrivals %q: %s or %s", c.Arrivals, Constant, Poisson)
 	case !(c.SLO.Quantile > 0 && c.SLO.Quantile < 1) || c.SLO.EndToEnd <= 0:
-		return c, fmt.Errorf("experiment: an SLO of %v within %v: the quantile is between 0 and 1, the time above 0", c.SLO.Quantile, c.SLO.EndToEnd)
+		return c, fmt.Errorf("an SLO of %v within %v: the quantile is between 0 and 1, the time above 0", c.SLO.Quantile, c.SLO.EndToEnd)
 	case !(c.MaxRate > 0) || math.IsInf(c.MaxRate, 1):
-		return c, fmt.Errorf("experiment: a rate of at most %v", c.MaxRate)
+		return c, fmt.Errorf("a rate of at most %v per second: more than 0", c.MaxRate)
+	case c.MaxWorkers < 0 || c.Timeout < 0:
+		return c, fmt.Errorf("%d requests at a time, each for at most %v: neither is negative", c.MaxWorkers, c.Timeout)
 	}
 	if len(c.Experiments) == 0 {
 		for _, e := range Catalog() {
@@ -156,15 +164,20 @@ func (c Config) check() (Config, error) {
 		}
 	}
 	seen := map[string]bool{}
-	for _, id := range c.Experiments {
-		i := slices.IndexFunc(catalog, func(q question) bool { return q.ID == id })
+	c.Experiments = slices.Clone(c.Experiments)
+	for n, id := range c.Experiments {
+		i := slices.IndexFunc(catalog, func(q question) bool { return strings.EqualFold(q.ID, id) })
+		if i >= 0 {
+			id = catalog[i].ID
+			c.Experiments[n] = id
+		}
 		switch {
 		case i < 0:
-			return c, fmt.Errorf("experiment: there is no %q: there are %s", id, strings.Join(names(), ", "))
+			return c, fmt.Errorf("there is no %q: there are %s", id, strings.Join(names(), ", "))
 		case seen[id]:
-			return c, fmt.Errorf("experiment: %s is asked for twice", id)
+			return c, fmt.Errorf("%s is asked for twice", id)
 		case c.AWS && !catalog[i].AWS:
-			return c, fmt.Errorf("experiment: %s is not possible on AWS: %s", id, catalog[i].WhyNot)
+			return c, fmt.Errorf("%s is not possible on AWS: %s", id, catalog[i].WhyNot)
 		}
 		seen[id] = true
 	}
@@ -176,25 +189,41 @@ func (c Config) check() (Config, error) {
 	return c, nil
 }
 
+// notOfID reports whether a character is none of an id of a run.
+func notOfID(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("._-", r)
+}
+
 func (c Custom) check(maxRate float64) error {
 	switch {
 	case len(c.Stages) == 0 && !(c.Rate > 0 && c.Rate <= maxRate):
-		return fmt.Errorf("experiment: run: a rate of %v per second: more than 0, and at most %v", c.Rate, maxRate)
+		return fmt.Errorf("a rate of %v per second: more than 0, and at most %v", c.Rate, maxRate)
 	case len(c.Stages) == 0 && (c.Duration < time.Second || c.Duration > 24*time.Hour):
-		return fmt.Errorf("experiment: run: a duration of %v: 1s to 24h", c.Duration)
+		return fmt.Errorf("a duration of %v: 1s to 24h", c.Duration)
 	case len(c.Stages) > 0 && (c.Rate != 0 || c.Duration != 0):
-		return errors.New("experiment: run: stages, or a rate and a duration, not both")
+		return errors.New("stages, or a rate and a duration, not both")
 	case c.Concurrency < 0 || c.Concurrency == 1 || c.Concurrency > 1000:
-		return fmt.Errorf("experiment: run: concurrency %d: a mapping's MaximumConcurrency is 2 to 1000", c.Concurrency)
+		return fmt.Errorf("concurrency %d: a mapping's MaximumConcurrency is 2 to 1000", c.Concurrency)
 	case c.Batch < 0 || c.Batch > 10:
-		return fmt.Errorf("experiment: run: batch size %d: 1 to 10", c.Batch)
+		return fmt.Errorf("batch size %d: 1 to 10", c.Batch)
 	case c.Visibility < 0 || c.Visibility > 12*time.Hour || c.Visibility%time.Second != 0:
-		return fmt.Errorf("experiment: run: visibility timeout %v: whole seconds, up to 12h", c.Visibility)
+		return fmt.Errorf("visibility timeout %v: whole seconds, up to 12h", c.Visibility)
 	}
 	for _, s := range c.Stages {
-		if max(s.From, s.To) > maxRate {
-			return fmt.Errorf("experiment: run: a rate of %v per second: at most %v", max(s.From, s.To), maxRate)
+		if !(max(s.From, s.To) <= maxRate) {
+			return fmt.Errorf("a rate of %v per second: at most %v", max(s.From, s.To), maxRate)
 		}
+	}
+	stages := c.Stages
+	if len(stages) == 0 {
+		stages = []schedule.Stage{schedule.Constant(stageHold, c.Rate, c.Duration)}
+	}
+	load, err := schedule.New(stages...)
+	if err != nil {
+		return err
+	}
+	if load.Total() > ledger.MaxRecords {
+		return fmt.Errorf("a load of %d subjects: at most %d", load.Total(), ledger.MaxRecords)
 	}
 	return nil
 }

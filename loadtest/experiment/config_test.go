@@ -2,6 +2,7 @@ package experiment_test
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -99,22 +100,52 @@ func TestAConfigurationThatMakesNoSenseIsRefused(t *testing.T) {
 		`there is no "E7": there are E1, E2, E3`:  {RunID: "r", Experiments: []string{"E7"}},
 		"E1 is asked for twice":                   {RunID: "r", Experiments: []string{"E1", "E1"}},
 		"E5 is not possible on AWS: AWS refuses":  {RunID: "r", AWS: true, Experiments: []string{"E5"}},
+		"-1 repeats":                              {RunID: "r", Repeats: -1},
+		"work of -5ms":                            {RunID: "r", Work: -5 * time.Millisecond},
+		`run id "a b"`:                            {RunID: "a b"},
+		"a rate of at most NaN per second":        {RunID: "r", MaxRate: math.NaN()},
+		"-1 requests at a time":                   {RunID: "r", MaxWorkers: -1},
+		"a rate of NaN per second":                {RunID: "r", Experiments: run, Custom: experiment.Custom{Rate: math.NaN(), Duration: time.Minute}},
+		"a rate of NaN per second: at most 2000":  {RunID: "r", Experiments: run, Custom: experiment.Custom{Stages: []schedule.Stage{schedule.Constant("a", math.NaN(), time.Second)}}},
+		"concurrency 1: a mapping's MaximumC":     {RunID: "r", Experiments: run, Custom: experiment.Custom{Rate: 1, Duration: time.Minute, Concurrency: 1}},
+		"a load of 172800000 subjects: at most":   {RunID: "r", Experiments: run, Custom: experiment.Custom{Rate: 2000, Duration: 24 * time.Hour}},
 		"101 repeats":                             {RunID: "r", Repeats: 101},
 		"work of 1.5ms: whole milliseconds":       {RunID: "r", Work: 1500 * time.Microsecond},
 		`arrivals "often": constant or poisson`:   {RunID: "r", Arrivals: "often"},
 		"concurrency 1: a mapping's":              {RunID: "r", Concurrency: 1},
 		"an SLO of 2 within 1s":                   {RunID: "r", SLO: experiment.SLO{Quantile: 2, EndToEnd: time.Second}},
-		"run: a rate of 0 per second":             {RunID: "r", Experiments: run},
-		"run: a rate of 9000 per second":          {RunID: "r", Experiments: run, Custom: experiment.Custom{Rate: 9000, Duration: time.Minute}},
-		"run: a duration of 1ms":                  {RunID: "r", Experiments: run, Custom: experiment.Custom{Rate: 1, Duration: time.Millisecond}},
-		"run: batch size 11":                      {RunID: "r", Experiments: run, Custom: experiment.Custom{Rate: 1, Duration: time.Minute, Batch: 11}},
-		"run: visibility timeout 500ms":           {RunID: "r", Experiments: run, Custom: experiment.Custom{Rate: 1, Duration: time.Minute, Visibility: 500 * time.Millisecond}},
+		"a rate of 0 per second":                  {RunID: "r", Experiments: run},
+		"a rate of 9000 per second":               {RunID: "r", Experiments: run, Custom: experiment.Custom{Rate: 9000, Duration: time.Minute}},
+		"a duration of 1ms":                       {RunID: "r", Experiments: run, Custom: experiment.Custom{Rate: 1, Duration: time.Millisecond}},
+		"batch size 11":                           {RunID: "r", Experiments: run, Custom: experiment.Custom{Rate: 1, Duration: time.Minute, Batch: 11}},
+		"visibility timeout 500ms":                {RunID: "r", Experiments: run, Custom: experiment.Custom{Rate: 1, Duration: time.Minute, Visibility: 500 * time.Millisecond}},
 		"stages, or a rate and a duration":        {RunID: "r", Experiments: run, Custom: experiment.Custom{Rate: 1, Stages: []schedule.Stage{schedule.Constant("a", 1, time.Second)}}},
 		"a rate of 3000 per second: at most 2000": {RunID: "r", Experiments: run, Custom: experiment.Custom{Stages: []schedule.Stage{schedule.Constant("a", 3000, time.Second)}}},
 	} {
-		if _, err := experiment.Preview(c, results.Setup{}); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v, want ... %s", err, want)
+		err := c.Check()
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "experiment: ") {
+			t.Errorf("got %v, want ... %s, and no name of a package before it", err, want)
+			continue
 		}
+		if _, planned := experiment.Preview(c, results.Setup{}); planned == nil || planned.Error() != err.Error() {
+			t.Errorf("it is planned, or refused with %v instead of %v", planned, err)
+		}
+	}
+}
+
+func TestExperimentsAreNamedInAnyCase(t *testing.T) {
+	asked := []string{"e2", "RUN"}
+	c := experiment.Config{RunID: "r", Experiments: asked, Custom: experiment.Custom{Rate: 1, Duration: time.Minute}}
+	if err := c.Check(); err != nil {
+		t.Error(err)
+	}
+	plan, err := experiment.Preview(c, newPretended().setup)
+	if err != nil || plan.Experiments[0].ID != "E2" || plan.Experiments[1].ID != experiment.CustomID || asked[0] != "e2" {
+		t.Errorf("%v, %+v; asked for %q", err, plan.Experiments, asked)
+	}
+	c.Experiments = []string{"e2", "E2"}
+	if err := c.Check(); err == nil || err.Error() != "E2 is asked for twice" {
+		t.Errorf("got %v", err)
 	}
 }
 

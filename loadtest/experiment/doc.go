@@ -46,7 +46,8 @@
 //	                    asked for: something else than what is varied was the limit
 //
 // A cell has the first of these that is true, and all reasons. Findings are made of valid and target-limited cells: the second say
-// something true of the system, only not of the limit. A lost subject does not make a cell invalid: it is a result.
+// something true of the system, only not of the limit. That of a load of one's own is also made of a generator-limited one, with
+// that reservation in words: there is no other cell to take. A lost subject does not make a cell invalid: it is a result.
 //
 // # Promises
 //

@@ -200,6 +200,7 @@ type measurement struct {
 	silent  bool      // no progress is told
 	cutOff  bool      // the load did not come to its end
 	drained bool      // all subjects have ended, or nothing is on its way any more
+	full    bool      // batches were: the system fell behind
 	left    int       // messages that were still in the queues at the deadline
 
 	mu           sync.Mutex

@@ -35,6 +35,7 @@ type pretended struct {
 	ignores bool                                    // settings are taken and not used
 	frozen  func(since time.Duration) time.Duration // until when it stands still
 	unknown bool                                    // the tables cannot be read
+	silent  bool                                    // the tables do not answer at all
 
 	mu        sync.Mutex
 	began     time.Time
@@ -346,6 +347,7 @@ func (p *pretended) Apply(_ context.Context, s experiment.Settings) error {
 	}
 	if s.Enabled != nil {
 		p.enabled = *s.Enabled
+		p.version++ // who asks later sees that it was changed, if not by whom
 	}
 	if s.Reserved != nil {
 		p.reserved = max(0, *s.Reserved)
@@ -408,8 +410,15 @@ func (p *pretended) Request(via string, work time.Duration) (experiment.Request,
 	}, nil
 }
 
-func (p *pretended) Observe(_ context.Context, l *ledger.Ledger, records []ledger.Record, tell func(uint64, ledger.Observation) error) error {
+func (p *pretended) Observe(ctx context.Context, l *ledger.Ledger, records []ledger.Record, tell func(uint64, ledger.Observation) error) error {
 	time.Sleep(2 * time.Millisecond)
+	p.mu.Lock()
+	silent := p.silent
+	p.mu.Unlock()
+	if silent {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	type told struct {
 		seq uint64
 		o   ledger.Observation

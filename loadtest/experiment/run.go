@@ -170,7 +170,7 @@ func answer(q question, c Config, cells []results.Cell) (string, []results.Fit) 
 	var valid []results.Cell
 	invalid := map[results.Validity]int{}
 	for _, cell := range cells {
-		if cell.Role == roleMeasured && (cell.Validity == results.Valid || cell.Validity == results.TargetLimited) {
+		if cell.Role == roleMeasured && (cell.Validity == results.Valid || cell.Validity == results.TargetLimited || q.late && cell.Validity == results.GeneratorLimited) {
 			valid = append(valid, cell)
 		} else if cell.Validity != results.Valid {
 			invalid[cell.Validity]++

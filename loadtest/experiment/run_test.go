@@ -178,7 +178,7 @@ func TestFindingsEqualTheory(t *testing.T) {
 				near(t, "the slope of "+f.Series, f.Slope, 1, 0.02)
 			}
 		}},
-		{"E2", "At 90/s offered, MaximumConcurrency=2 completed 37", func(t *testing.T, out *experiment.Outcome) {
+		{"E2", "At 90/s offered, 2 at a time completed 37", func(t *testing.T, out *experiment.Outcome) {
 			for _, concurrency := range []int{2, 4, 8, 16} {
 				c := find(t, out, fmt.Sprintf("E2/C=%d", concurrency))
 				near(t, c.ID+" completed", c.CompletedRate.Mean, min(90, theory(concurrency)), 0.02)
@@ -310,6 +310,76 @@ func TestALoadOfOnesOwnIsPutOnTheStackAsItIs(t *testing.T) {
 		out, _ := ask(t, t.Context(), newPretended(), c)
 		if p := find(t, out, "run").Params; p.Concurrency != 10 || p.Batch != 10 {
 			t.Errorf("it was found with 10 batches of 10, and measured with %d of %d", p.Concurrency, p.Batch)
+		}
+	})
+}
+
+// A light load is handled one by one, whatever the batch size is: how many slots are in use cannot be told from that size.
+func TestLittlesRatioIsNotToldOfBatchesThatAreNotFull(t *testing.T) {
+	t.Parallel()
+	for _, parallelism := range []int{10, 1} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPretended()
+			p.parallelism = parallelism
+			c := one(experiment.Config{Custom: experiment.Custom{Rate: 25, Duration: 10 * time.Second, Concurrency: 2}})
+			c.Custom.Batch = 10
+			out, _ := ask(t, t.Context(), p, c)
+			cell := find(t, out, experiment.CustomID)
+			if cell.LittleRatio != nil || cell.Diagnosis != "nothing" || cell.Validity != results.Valid {
+				t.Errorf("with %d side by side Little's ratio is %v, limited by %s; %s %q", parallelism, *cell.LittleRatio, cell.Diagnosis, cell.Validity, cell.Why)
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) { // behind, batches are full
+		p := newPretended()
+		p.parallelism = 4
+		c := one(experiment.Config{Custom: experiment.Custom{Rate: 200, Duration: 20 * time.Second, Concurrency: 2}})
+		c.Custom.Batch = 10
+		out, _ := ask(t, t.Context(), p, c)
+		near(t, "Little's ratio of full batches", *find(t, out, experiment.CustomID).LittleRatio, 1, 0.03)
+	})
+}
+
+func TestASearchThatComesToTheHighestRateInTheMiddleGoesOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPretended()
+		w := &witness{began: func(id string) {
+			if strings.HasPrefix(id, "E9/") {
+				p.mu.Lock()
+				p.throttle = 65
+				p.mu.Unlock()
+			}
+		}}
+		out, _ := ask(t, t.Context(), p, experiment.Config{Quick: true, Experiments: []string{"E9"}, Concurrency: 8, MaxRate: 70, Watch: w})
+		var lo, hi float64
+		f := out.Experiments[0].Finding
+		if _, err := fmt.Sscanf(f, "With 8 at a time the sustainable rate is [%f, %f) subjects/s", &lo, &hi); err != nil || lo < 60 || lo > 65 || hi <= 65 || hi > 70 {
+			t.Errorf("of an API that takes 65/s is found: %s", f)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		out, _ := ask(t, t.Context(), newPretended(), experiment.Config{Quick: true, Experiments: []string{"E9"}, Concurrency: 8, MaxRate: 70})
+		if f := out.Experiments[0].Finding; !strings.HasPrefix(f, "70/s, the highest rate that is offered, is sustainable") || len(out.Experiments[0].Order) != 1 {
+			t.Errorf("of a system that can do more is found: %s", f)
+		}
+	})
+}
+
+func TestASenderThatIsLateIsAReservationOfALoadOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPretended()
+		w := &witness{began: func(id string) {
+			if id == experiment.CustomID {
+				p.accept = 300 * time.Millisecond // nothing is under way that reads it
+			}
+		}}
+		out, _ := ask(t, t.Context(), p, one(experiment.Config{Watch: w, MaxWorkers: 20}))
+		cell, f := find(t, out, experiment.CustomID), out.Experiments[0].Finding
+		if cell.Validity != results.GeneratorLimited || !strings.HasPrefix(f, "At 100/s offered, 8 at a time completed ") ||
+			!strings.Contains(f, "With a reservation, since this is not quite the load that was asked for: ") || !strings.Contains(f, "more than 50 ms late") || strings.Contains(f, "Left out") {
+			t.Errorf("%s: %s", cell.Validity, f)
 		}
 	})
 }
@@ -552,6 +622,32 @@ func TestASystemThatDoesNothingEndsTheRun(t *testing.T) {
 	}
 }
 
+// Five seconds for the tables, and that is that.
+func TestARunThatIsToldToEndDoesNotWaitForTablesThatDoNotAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPretended()
+		ctx, cancel := context.WithCancel(t.Context())
+		var told time.Time
+		w := &witness{began: func(id string) {
+			if id == experiment.CustomID {
+				p.inJourney.Go(func() {
+					time.Sleep(5 * time.Second)
+					p.mu.Lock()
+					p.silent = true
+					p.mu.Unlock()
+					told = time.Now()
+					cancel()
+				})
+			}
+		}}
+		out, _ := ask(t, ctx, p, one(experiment.Config{Watch: w}))
+		if took := time.Since(told); out.Interrupted == "" || took < 5*time.Second || took > 6*time.Second {
+			t.Errorf("it ended %v after it was told to; interrupted %q", took, out.Interrupted)
+		}
+	})
+}
+
 func TestTheOrderIsRandomAndFollowsFromTheSeed(t *testing.T) {
 	order := func(seed uint64) string {
 		plan, err := experiment.Preview(experiment.Config{RunID: "run", Seed: seed, Repeats: 2}, newPretended().setup)
@@ -639,6 +735,22 @@ func TestProgressIsCloseToTheTruth(t *testing.T) {
 		}
 		if looked < 50 || w.progress[len(w.progress)-1].Phase != experiment.PhaseDrain {
 			t.Errorf("progress was told %d times, at last %+v", looked, w.progress[len(w.progress)-1])
+		}
+	})
+}
+
+func TestProgressDoesNotTakeWhatWasNotLookedAtForABacklog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		out, w := ask(t, t.Context(), newPretended(), one(experiment.Config{}))
+		peak, told := find(t, out, experiment.CustomID).Backlog.Peak, 0
+		for _, p := range w.progress {
+			if p.Cell == experiment.CustomID {
+				told = max(told, p.Backlog)
+			}
+		}
+		if told == 0 || told > peak {
+			t.Errorf("the backlog was told to be up to %d, and was %d at most", told, peak)
 		}
 	})
 }

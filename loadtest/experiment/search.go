@@ -35,12 +35,9 @@ func search(r *runner, ctx context.Context, e *results.Experiment) error {
 	var lo, hi float64 // not known: 0
 	rate := start.rate
 	tried := 0
-	capped := false
 	for tried < maxProbes && (lo == 0 || hi == 0 || (hi-lo)/hi > searchTolerance) {
 		tried++
-		if rate >= r.c.MaxRate {
-			rate, capped = r.c.MaxRate, true
-		}
+		rate = min(rate, r.c.MaxRate)
 		s := probe(r.c, rate)
 		cell, err := r.measure(ctx, s)
 		if cell.ID != "" {
@@ -60,7 +57,7 @@ func search(r *runner, ctx context.Context, e *results.Experiment) error {
 			hi = rate
 		}
 		switch {
-		case capped && lo == rate:
+		case lo == r.c.MaxRate:
 			e.Finding = fmt.Sprintf("%s/s, the highest rate that is offered, is sustainable: %s.", number(rate), r.keeps())
 			return nil
 		case hi == 0:

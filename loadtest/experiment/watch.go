@@ -32,6 +32,7 @@ type tracker struct {
 	faults   int      // answers of the tables that the ledger refused
 	fault    string
 	draining bool
+	backlog  int // when the tables were last asked
 }
 
 // A moment is what was known then.
@@ -84,6 +85,14 @@ func (t *tracker) count() int {
 	return t.n
 }
 
+// looked takes that the tables were asked, when so many were accepted: what had ended by then is counted. What is accepted until
+// they are asked again is not: it may have ended as well.
+func (t *tracker) looked(accepted int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.backlog = max(0, int(accepted)-t.n)
+}
+
 func (t *tracker) setDraining() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -108,11 +117,13 @@ func (w *watch) look(ctx context.Context) error {
 	}
 	defer func() { <-w.looking }()
 	w.rounds++
+	accepted := w.seen.live.Accepted.Load()
 	all := w.rounds%4 == 0
 	after := uint64(0)
 	for {
 		open := w.ledger.Open(after, chunkSize)
 		if len(open) == 0 {
+			w.seen.looked(accepted)
 			return nil
 		}
 		var ended atomic.Int64 // a system may tell from many goroutines
@@ -132,7 +143,8 @@ func (w *watch) look(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !all && int(ended.Load()) < len(open)/2 {
+		if !all && int(ended.Load()) < len(open)/2 { // nor have those after them, for the most part
+			w.seen.looked(accepted)
 			return nil
 		}
 		after = open[len(open)-1].Seq + 1
@@ -185,7 +197,7 @@ func (w *watch) progress() Progress {
 			}
 		}
 	}
-	p.Backlog = max(0, int(m.accepted)-m.completed)
+	p.Backlog = t.backlog
 	first := t.recent[0]
 	if first.at.IsZero() {
 		first.at = w.began

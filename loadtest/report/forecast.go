@@ -44,15 +44,33 @@ func forecastOf(r results.Forecast) *forecast {
 	return f
 }
 
-// found says up to where the system keeps up, and what holds it then.
+// tableLimit is the limit of the table that both the API and the sink write to, as package sim names it.
+const tableLimit = "table write throughput"
+
+// found says up to where the system keeps up, what holds it then, and first of all when more load makes it do less.
 func found(levels []results.Level) string {
 	kept := ""
 	for _, l := range levels {
 		if l.Binding == "" {
-			kept = fmt.Sprintf("It keeps up with %s. ", perSecond(l.Offered))
+			kept = fmt.Sprintf("It keeps up with %s", perSecond(l.Offered))
 			continue
 		}
-		s := fmt.Sprintf("%sAt %s it completes %s: what holds it is %s", kept, perSecond(l.Offered), perSecond(settled(l)), l.Binding)
+		var s string
+		switch worst, collapses := collapsed(levels); {
+		case collapses:
+			beyond := "At every rate " + l.Binding + " binds"
+			if kept != "" {
+				beyond = kept + "; beyond that " + l.Binding + " binds"
+			}
+			why := "the more is accepted, the less is completed"
+			if w := worst.Waits; l.Binding == tableLimit && w.Response > max(w.Accept, w.Request, w.Service, w.Store) {
+				why = "what the API writes starves the sink"
+			}
+			s = fmt.Sprintf("%s: %s, and completed falls to %s at %s, of %s accepted. ", beyond, why, perSecond(worst.Completed), perSecond(worst.Offered), perSecond(worst.Accepted))
+		case kept != "":
+			s = kept + ". "
+		}
+		s += fmt.Sprintf("At %s it completes %s: what holds it is %s", perSecond(l.Offered), perSecond(l.Completed), l.Binding)
 		if l.BindingWhy != "" {
 			s += " (" + l.BindingWhy + ")"
 		}
@@ -62,16 +80,25 @@ func found(levels []results.Level) string {
 		}
 		return s
 	}
-	return kept + "No limit was met."
+	return kept + ". No limit was met."
 }
 
-// settled is the rate once ramps are over, where it is known.
-func settled(l results.Level) float64 {
-	if l.Settled > 0 {
-		return l.Settled
+// collapsed returns the level that completes least of those at which more is accepted than at a lower rate, and less than
+// half of what is completed there is completed: congestion collapse.
+func collapsed(levels []results.Level) (worst results.Level, ok bool) {
+	var best results.Level
+	for _, l := range levels {
+		if l.Accepted > best.Accepted && l.Completed < best.Completed/2 && (!ok || l.Completed < worst.Completed) {
+			worst, ok = l, true
+		}
+		if l.Completed > best.Completed {
+			best = l
+		}
 	}
-	return l.Completed
+	return worst, ok
 }
+
+func completed(l results.Level) float64 { return l.Completed }
 
 // overOffered makes a line over the rates that were offered.
 func overOffered(name string, levels []results.Level, of func(results.Level) float64, dashed bool) draw.Series {
@@ -86,17 +113,17 @@ func rates(r results.Forecast) []figure {
 	p := draw.Plot{X: draw.Axis{Label: "offered (subjects/s)", Log: true}, Y: draw.Axis{Label: "completed (subjects/s)", Log: true}, Diagonal: "all that is offered",
 		Series: []draw.Series{
 			overOffered("accepted", r.Levels, func(l results.Level) float64 { return l.Accepted }, false),
-			overOffered("completed", r.Levels, settled, false)}}
+			overOffered("completed", r.Levels, completed, false)}}
 	if len(r.Fitted) > 0 {
-		p.Series = append(p.Series, overOffered("completed, settings raised", r.Fitted, settled, false))
+		p.Series = append(p.Series, overOffered("completed, settings raised", r.Fitted, completed, false))
 	}
-	f := figure{ID: "forecast-rates", How: "Both axes are logarithmic. Below the diagonal subjects wait or are rejected."}
-	f.Numbers = table{Columns: columns("#offered", "#accepted", "#completed", "#when ramps are over", "#of offered", "#rejected", "#dead-lettered", "limit")}
+	f := figure{ID: "forecast-rates", How: "Means over the whole load. Both axes are logarithmic. Below the diagonal subjects wait or are rejected."}
+	f.Numbers = table{Columns: columns("#offered", "#accepted", "#completed", "#of offered", "#completed at the end of the load", "#rejected", "#dead-lettered", "limit")}
 	last := ""
 	for _, l := range r.Levels {
-		f.Numbers.Rows = append(f.Numbers.Rows, row(perSecond(l.Offered), perSecond(l.Accepted), perSecond(l.Completed), perSecond(settled(l)), draw.Percent.Format(settled(l)/l.Offered), count(l.Rejected), count(l.Dead), orNone(l.Binding)))
+		f.Numbers.Rows = append(f.Numbers.Rows, row(perSecond(l.Offered), perSecond(l.Accepted), perSecond(l.Completed), draw.Percent.Format(l.Completed/l.Offered), perSecond(l.Settled), count(l.Rejected), count(l.Dead), orNone(l.Binding)))
 		if l.Binding != "" && l.Binding != last { // where another limit begins to hold
-			p.Notes = append(p.Notes, draw.Note{X: l.Offered, Y: settled(l), Text: l.Binding})
+			p.Notes = append(p.Notes, draw.Note{X: l.Offered, Y: l.Completed, Text: l.Binding})
 		}
 		last = l.Binding
 	}
@@ -128,10 +155,10 @@ func forecastLatency(r results.Forecast) []figure {
 }
 
 func forecastBacklog(r results.Forecast) []figure {
-	p := draw.Plot{X: draw.Axis{Label: "offered (subjects/s)", Log: true}, Y: draw.Axis{Label: "backlog (subjects)", Unit: draw.Count, Log: true},
-		Series: []draw.Series{overOffered("at most", r.Levels, func(l results.Level) float64 { return float64(l.PeakBack) }, false)}}
-	f := figure{ID: "forecast-backlog", Claim: fmt.Sprintf("Backlog after %s at each rate", duration(r.Seconds)), How: "Subjects on the bus, in queues and in functions, at most. Both axes are logarithmic; a backlog of zero is not drawn."}
-	f.Numbers = table{Columns: columns("#offered", "#backlog", "#drained in", "#one token stands for", "#computed in")}
+	p := draw.Plot{X: draw.Axis{Label: "offered (subjects/s)", Log: true}, Y: draw.Axis{Label: "peak backlog (subjects)", Unit: draw.Count, Log: true},
+		Series: []draw.Series{overOffered("peak", r.Levels, func(l results.Level) float64 { return float64(l.PeakBack) }, false)}}
+	f := figure{ID: "forecast-backlog", Claim: fmt.Sprintf("Peak backlog of %s of load at each rate", duration(r.Seconds)), How: "The most subjects at a time on the bus, in queues and in functions. Both axes are logarithmic; a backlog of zero is not drawn."}
+	f.Numbers = table{Columns: columns("#offered", "#peak backlog", "#drained in", "#one token stands for", "#computed in")}
 	for _, l := range r.Levels {
 		f.Numbers.Rows = append(f.Numbers.Rows, row(perSecond(l.Offered), count(l.PeakBack), maybe(l.DrainS, seconds), plural(l.Cohort, "subject", "subjects"), seconds(l.ComputeS)))
 	}
@@ -139,7 +166,7 @@ func forecastBacklog(r results.Forecast) []figure {
 }
 
 func levels(caption string, all []results.Level, fitted bool) *table {
-	t := &table{Caption: caption, Columns: columns("#offered", "#completed", "limit", "why")}
+	t := &table{Caption: caption, Columns: columns("#offered", "#accepted", "#completed", "#completed at the end of the load", "#peak backlog", "limit", "why")}
 	if fitted {
 		t.Columns = append(t.Columns, column{"what was raised", false})
 	} else {
@@ -151,7 +178,7 @@ func levels(caption string, all []results.Level, fitted bool) *table {
 		if fitted {
 			advice = l.Raised
 		}
-		t.Rows = append(t.Rows, row(perSecond(l.Offered), perSecond(settled(l)), orNone(l.Binding), orUnknown(l.BindingWhy), orUnknown(strings.Join(advice, ";\n")), dollars(l.USDMillion)))
+		t.Rows = append(t.Rows, row(perSecond(l.Offered), perSecond(l.Accepted), perSecond(l.Completed), perSecond(l.Settled), count(l.PeakBack), orNone(l.Binding), orUnknown(l.BindingWhy), orUnknown(strings.Join(advice, ";\n")), dollars(l.USDMillion)))
 	}
 	return t
 }

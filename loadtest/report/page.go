@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"html/template"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -18,18 +19,24 @@ type page struct {
 	Subtitle string
 	Policy   string
 	Style    template.CSS
-	Alerts   []string
+	Alerts   []alert
 	Notes    []string
 	Answers  []answer
 	Verdicts []verdict
 	Figures  []figure
 	Forecast *forecast
-	Cells    *table
+	Cells    []*table
 	Slowest  *table
 	Traces   []traced
 	Method   method
 	Setup    []group
 	Data     template.JS
+}
+
+// An alert is what a reader has to know first.
+type alert struct {
+	Text string
+	More []string // one line for each cell that it is about
 }
 
 // An answer is what an experiment found.
@@ -80,7 +87,7 @@ func pageOf(r results.Results) page {
 	}
 	p.Verdicts = verdicts(r)
 	p.Figures = figures(r)
-	p.Cells = cellsTable(r.Cells)
+	p.Cells = cellsTables(r.Cells)
 	p.Slowest, p.Traces = slowest(r.Cells)
 	p.Method = methodOf(r)
 	p.Setup = setup(r)
@@ -121,47 +128,52 @@ func subtitle(r results.Results) string {
 }
 
 // alerts are what a reader has to know before anything else.
-func alerts(r results.Results) []string {
-	var a []string
+func alerts(r results.Results) []alert {
+	var a []alert
+	add := func(format string, args ...any) { a = append(a, alert{Text: fmt.Sprintf(format, args...)}) }
 	if r.Run.Interrupted != "" {
-		a = append(a, "This run was interrupted: "+sentence(r.Run.Interrupted)+" What follows is what was measured until then.")
+		add("This run was interrupted: %s What follows is what was measured until then.", sentence(r.Run.Interrupted))
 	}
-	for _, kind := range []struct {
-		is   func(results.Cell) bool
-		said string
-	}{
-		{func(c results.Cell) bool { return !usable(c) }, "may not be believed: what was measured there is in no line and no finding"},
-		{func(c results.Cell) bool { return usable(c) && !valid(c) }, "had another limit than what was varied"},
-	} {
-		var ids []string
-		for _, c := range r.Cells {
-			if kind.is(c) {
-				why := orUnknown(string(c.Validity))
-				if len(c.Why) > 0 {
-					why += ": " + strings.Join(c.Why, "; ")
-				}
-				ids = append(ids, fmt.Sprintf("%s (%s)", c.ID, why))
-			}
-		}
-		if len(ids) == 0 {
-			continue
-		}
-		more := ""
-		if k := len(ids) - 5; k > 0 {
-			more = fmt.Sprintf("; and %d more", k)
-		}
-		a = append(a, fmt.Sprintf("%d of %s %s. %s%s.", len(ids), plural(len(r.Cells), "cell", "cells"), kind.said, strings.Join(ids[:min(len(ids), 5)], "; "), more))
+	n := countValidity(r.Cells)
+	if n.doubtful > 0 {
+		add("%d of %s may not be believed (%s): what was measured there is in no line and no finding.", n.doubtful, plural(len(r.Cells), "cell", "cells"), n.reasons())
+		a[len(a)-1].More = reasons(r.Cells, func(c results.Cell) bool { return !believed(c) })
+	}
+	if n.limited > 0 {
+		add("%d of %s %s target-limited: true measurements, in which something else than what was varied was the limit.", n.limited, plural(len(r.Cells), "cell", "cells"), are(n.limited))
+		a[len(a)-1].More = reasons(r.Cells, func(c results.Cell) bool { return believed(c) && !valid(c) })
 	}
 	if lost := total(r.Cells, func(c results.Counts) int { return c.Lost }); lost > 0 {
-		a = append(a, plural(lost, "subject was", "subjects were")+" lost: accepted, then neither completed nor in a dead-letter queue.")
+		add("%s lost: accepted, then neither completed nor in a dead-letter queue.", plural(lost, "subject was", "subjects were"))
 	}
 	if k := len(failed(r)); k > 0 {
-		a = append(a, fmt.Sprintf("%s not met: %s.", plural(k, "condition is", "conditions are"), strings.Join(failed(r), ", ")))
+		add("%s not met: %s.", plural(k, "condition is", "conditions are"), strings.Join(failed(r), ", "))
 	}
 	if len(r.Cells) == 0 && r.Forecast == nil {
-		a = append(a, "Nothing was measured.")
+		add("Nothing was measured.")
 	}
 	return a
+}
+
+// maxReasons is how many cells an alert names; the table of cells has all.
+const maxReasons = 12
+
+// reasons says of each cell that is so, why.
+func reasons(cells []results.Cell, is func(results.Cell) bool) []string {
+	var lines []string
+	for _, c := range cells {
+		if is(c) {
+			line := c.ID + ": " + validity(c)
+			if len(c.Why) > 0 {
+				line += ", because " + strings.Join(c.Why, "; ")
+			}
+			lines = append(lines, line)
+		}
+	}
+	if k := len(lines) - maxReasons; k > 0 {
+		lines = append(lines[:maxReasons], fmt.Sprintf("and %d more in the table of cells", k))
+	}
+	return lines
 }
 
 func failed(r results.Results) []string {
@@ -185,9 +197,70 @@ func sentence(s string) string {
 
 func valid(c results.Cell) bool { return c.Validity == results.Valid }
 
-// usable reports whether a cell is in lines and findings: it was measured properly, though perhaps of a system that
+// believed reports whether a cell is in lines and findings: it was measured properly, though perhaps of a system that
 // something else limited than what was varied.
-func usable(c results.Cell) bool { return valid(c) || c.Validity == results.TargetLimited }
+func believed(c results.Cell) bool { return valid(c) || c.Validity == results.TargetLimited }
+
+func validity(c results.Cell) string {
+	if c.Validity == "" {
+		return "not known"
+	}
+	return string(c.Validity)
+}
+
+// validityCount counts each cell once.
+type validityCount struct {
+	valid, limited, doubtful int
+	of                       map[string]int // of the doubtful ones
+}
+
+func countValidity(cells []results.Cell) validityCount {
+	n := validityCount{of: map[string]int{}}
+	for _, c := range cells {
+		switch {
+		case valid(c):
+			n.valid++
+		case believed(c):
+			n.limited++
+		default:
+			n.doubtful++
+			n.of[validity(c)]++
+		}
+	}
+	return n
+}
+
+// reasons lists why cells may not be believed: "3 generator-limited, 1 interrupted".
+func (n validityCount) reasons() string {
+	var s []string
+	for _, why := range slices.Sorted(maps.Keys(n.of)) {
+		s = append(s, fmt.Sprintf("%d %s", n.of[why], why))
+	}
+	return strings.Join(s, ", ")
+}
+
+// String says it in one sentence: "Of 11 cells 5 are valid, 2 are target-limited, and 4 may not be believed."
+func (n validityCount) String() string {
+	all := n.valid + n.limited + n.doubtful
+	if n.valid == all {
+		return fmt.Sprintf("All %s valid.", plural(all, "cell is", "cells are"))
+	}
+	s := fmt.Sprintf("Of %s %d %s valid", plural(all, "cell", "cells"), n.valid, are(n.valid))
+	if n.limited > 0 {
+		s += fmt.Sprintf(", %d %s target-limited (true measurements, of another limit than what was varied)", n.limited, are(n.limited))
+	}
+	if n.doubtful > 0 {
+		s += fmt.Sprintf(", %d may not be believed (%s)", n.doubtful, n.reasons())
+	}
+	return s + "."
+}
+
+func are(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
 
 func total(cells []results.Cell, of func(results.Counts) int) int {
 	sum := 0
@@ -286,16 +359,13 @@ func verdicts(r results.Results) []verdict {
 			}
 			where(d, k.of, examples)
 		}
-		good := 0
-		for _, c := range r.Cells {
-			if valid(c) {
-				good++
-			}
-		}
-		if good == len(r.Cells) {
-			add("good", "ok", "All %s valid.", plural(good, "cell is", "cells are"))
-		} else {
-			add("bad", "no", "%d of %s valid.", good, plural(len(r.Cells), "cell is", "cells are"))
+		switch n := countValidity(r.Cells); {
+		case n.doubtful > 0:
+			add("bad", "no", "%s", n)
+		case n.limited > 0:
+			add("open", "look", "%s", n)
+		default:
+			add("good", "ok", "%s", n)
 		}
 		if lo, hi, n := predictions(r.Cells); n > 0 {
 			kind, word := "good", "ok"
@@ -362,14 +432,17 @@ func shortened(s string, runes int) string {
 	return string(r[:runes-1]) + "…"
 }
 
-// cellsTable has a row for each cell.
-func cellsTable(cells []results.Cell) *table {
+// cellsTables have a row for each cell: one its rates, the other what became of its subjects. One table of both is wider
+// than a screen.
+func cellsTables(cells []results.Cell) []*table {
 	if len(cells) == 0 {
 		return nil
 	}
-	t := &table{Caption: "All cells, in the order in which they were measured",
-		Columns: columns("cell", "may it be believed", "#offered", "#accepted", "#completed", "#predicted", "#measured / predicted", "#backlog grows",
-			"verdict", "backlog", "#peak", "#drained in", "#predicted", "#slots in use", "limited by", "#e2e p50", "#p99", "#n", "#lost", "#again", "#dead", "#rejected")}
+	rates := &table{Caption: "All cells, in the order in which they were measured: rates and backlog",
+		Columns: columns("cell", "validity", "#offered", "#accepted", "#completed", "#predicted", "#measured / predicted", "#backlog grows",
+			"verdict", "backlog", "#peak backlog", "#drained in", "#predicted")}
+	subjects := &table{Caption: "All cells: what limited them, latency, and what became of their subjects",
+		Columns: columns("cell", "#slots in use", "limited by", "#e2e p50", "#e2e p99", "#e2e max", "#n", "#lost", "#again", "#dead", "#failed", "#rejected")}
 	var common []string // what all cells of an experiment have: it is told once, in a row of its own
 	for i, c := range cells {
 		if i == 0 || c.Experiment != cells[i-1].Experiment {
@@ -380,11 +453,18 @@ func cellsTable(cells []results.Cell) *table {
 					common = slices.DeleteFunc(common, func(s string) bool { return !slices.Contains(have, s) })
 				}
 			}
-			t.Rows = append(t.Rows, []entry{{Text: strings.TrimSuffix(c.Experiment+": "+strings.Join(common, ", "), ": "), Heading: true}})
+			heading := c.Experiment
+			switch {
+			case heading == "" && c.Role == "calibration":
+				heading = "Calibration"
+			case heading == "":
+				heading = "No experiment"
+			}
+			rates.Rows = append(rates.Rows, []entry{{Text: strings.TrimSuffix(heading+": "+strings.Join(common, ", "), ": "), Heading: true}})
 		}
 		role := ""
 		if c.Role != "" && c.Role != "measured" {
-			role = c.Role + ", excluded from findings"
+			role = c.Role + ", in no finding"
 			if c.Role == "control" {
 				role = "control: measured again"
 			}
@@ -402,13 +482,15 @@ func cellsTable(cells []results.Cell) *table {
 		if c.Backlog.Verdict == "unstable" && c.EndToEnd.P99 != nil {
 			p99.Below = "rising"
 		}
-		validity := string(c.Validity)
-		if validity == "" {
-			validity = "not known"
+		trust := entry{Text: validity(c)}
+		switch {
+		case !believed(c):
+			trust.Bad, trust.Below = true, "not believed"
+		case !valid(c):
+			trust.Below = "believed"
 		}
-		t.Rows = append(t.Rows, []entry{
-			{Text: c.ID, Below: below, Code: true},
-			{Text: validity, Below: strings.Join(c.Why, "; "), Bad: !valid(c)},
+		rates.Rows = append(rates.Rows, []entry{
+			{Text: c.ID, Below: below, Code: true}, trust,
 			text(perSecond(c.OfferedRate)), text(perSecond(c.AcceptedRate)),
 			{Text: perSecond(c.CompletedRate.Mean), Below: interval(c.CompletedRate, number)},
 			text(maybe(c.PredictedCapacity, perSecond)),
@@ -417,12 +499,26 @@ func cellsTable(cells []results.Cell) *table {
 			text(orUnknown(c.Backlog.Verdict)),
 			{Chart: template.HTML(draw.Spark{Title: "backlog of " + c.ID, Values: c.Series.Backlog}.SVG())},
 			text(count(c.Backlog.Peak)), text(maybe(c.Backlog.DrainS, seconds)), text(maybe(c.PredictedDrainS, seconds)),
+		})
+		if len(c.Why) > 0 {
+			rates.Rows = append(rates.Rows, []entry{{Text: "Why " + validity(c) + ": " + strings.Join(c.Why, "; "), Across: true}})
+		}
+		subjects.Rows = append(subjects.Rows, []entry{
+			{Text: c.ID, Code: true},
 			text(maybe(c.LittleRatio, func(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) })), text(orUnknown(c.Diagnosis)),
-			text(maybe(c.EndToEnd.P50, milliseconds)), p99, text(count(c.EndToEnd.N)),
-			counted(c.Counts.Lost), counted(c.Counts.Duplicates), counted(c.Counts.DeadLettered), counted(c.Counts.Rejected),
+			text(maybe(c.EndToEnd.P50, milliseconds)), p99, text(longest(c.EndToEnd)), text(count(c.EndToEnd.N)),
+			counted(c.Counts.Lost), counted(c.Counts.Duplicates), counted(c.Counts.DeadLettered), counted(c.Counts.Failed), counted(c.Counts.Rejected),
 		})
 	}
-	return t
+	return []*table{rates, subjects}
+}
+
+// longest is known when there was any.
+func longest(l results.Latency) string {
+	if l.N == 0 {
+		return draw.Unknown
+	}
+	return milliseconds(l.Max)
 }
 
 // measuredOverPredicted is known of a cell that was asked for more than its capacity.
@@ -451,6 +547,13 @@ func signed(v float64) string {
 	return s
 }
 
+// How many subjects the table of the slowest has: of a cell no more than a run reads traces of, as else they all would
+// be of the cell with the longest queue, and most without a trace.
+const (
+	maxSlowest       = 20
+	maxSlowestOfCell = 3
+)
+
 // slowest lists the slowest subjects of all cells, the worst first, and the traces of those that have one.
 func slowest(cells []results.Cell) (*table, []traced) {
 	type one struct {
@@ -464,7 +567,7 @@ func slowest(cells []results.Cell) (*table, []traced) {
 		}
 		mine := slices.Clone(c.Slowest)
 		slices.SortStableFunc(mine, func(a, b results.Traced) int { return compare(b.E2Ems, a.E2Ems) })
-		for _, s := range mine[:min(len(mine), 4)] { // else they all would be of the cell with the longest queue
+		for _, s := range mine[:min(len(mine), maxSlowestOfCell)] {
 			all = append(all, one{c.ID, s})
 		}
 	}
@@ -472,12 +575,12 @@ func slowest(cells []results.Cell) (*table, []traced) {
 		return nil, nil
 	}
 	slices.SortStableFunc(all, func(a, b one) int { return compare(b.E2Ems, a.E2Ems) })
-	all = all[:min(len(all), 20)]
+	all = all[:min(len(all), maxSlowest)]
 	var shown []results.Traced // with hops
-	t := &table{Caption: "The slowest subjects, at most four of a cell, and where they spent their time", Columns: columns("#e2e", "cell", "trace", "#accept", "#request queue", "#service", "#response queue", "#store", "subject")}
+	t := &table{Columns: columns("#e2e", "cell", "trace", "#accept", "#request queue", "#service", "#response queue", "#store", "subject")}
 	for _, s := range all {
 		trace := entry{Text: orUnknown(s.TraceID), Code: true}
-		if len(s.Hops) > 0 && len(shown) < maxTraces {
+		if len(s.Hops) > 0 {
 			trace.Link = "#" + traceAnchor(len(shown))
 			shown = append(shown, s.Traced)
 		}
@@ -487,6 +590,13 @@ func slowest(cells []results.Cell) (*table, []traced) {
 				trace.Text = "trace"
 			}
 		}
+		switch {
+		case trace.Link != "":
+		case s.TraceID == "":
+			trace.Below = "it was not traced"
+		default:
+			trace.Below = "its trace was not read, or is not kept any more"
+		}
 		r := []entry{text(milliseconds(s.E2Ems)), {Text: s.cell, Code: true}, trace}
 		if w := s.Waits; w != nil {
 			r = append(r, row(milliseconds(w.Accept), milliseconds(w.Request), milliseconds(w.Service), milliseconds(w.Response), milliseconds(w.Store))...)
@@ -495,11 +605,12 @@ func slowest(cells []results.Cell) (*table, []traced) {
 		}
 		t.Rows = append(t.Rows, append(r, entry{Text: shortened(s.Subject, 28), Title: s.Subject, Code: true}))
 	}
+	t.Caption = fmt.Sprintf("The slowest subjects, at most %d of a cell, and where they spent their time", maxSlowestOfCell)
+	if len(shown) > 0 {
+		t.Caption += fmt.Sprintf("; the traces of %d of these %d follow", len(shown), len(all))
+	}
 	return t, tracesOf(shown)
 }
-
-// maxTraces is how many traces a page has.
-const maxTraces = 8
 
 func methodOf(r results.Results) method {
 	var m method
@@ -543,7 +654,7 @@ func methodOf(r results.Results) method {
 		if c.Simulated == nil {
 			continue
 		}
-		if q := c.Simulated.CompletedRate / c.CompletedRate.Mean; usable(c) && finite(q) {
+		if q := c.Simulated.CompletedRate / c.CompletedRate.Mean; believed(c) && finite(q) {
 			lo, hi, n = min(lo, q), max(hi, q), n+1
 		}
 		if m.Simulated == nil {

@@ -22,11 +22,11 @@ func figures(r results.Results) []figure {
 }
 
 // pick returns the measured cells of an experiment: calibration and controls are left out, and those
-// that are not usable if onlyUsable.
-func pick(cells []results.Cell, experiment string, onlyUsable bool) []results.Cell {
+// that are not usable if onlyBelieved.
+func pick(cells []results.Cell, experiment string, onlyBelieved bool) []results.Cell {
 	var picked []results.Cell
 	for _, c := range cells {
-		if c.Experiment == experiment && (c.Role == "measured" || c.Role == "") && (usable(c) || !onlyUsable) {
+		if c.Experiment == experiment && (c.Role == "measured" || c.Role == "") && (believed(c) || !onlyBelieved) {
 			picked = append(picked, c)
 		}
 	}
@@ -47,7 +47,7 @@ func first(cells []results.Cell, enough func([]results.Cell) bool, experiments .
 func saturated(cells []results.Cell) []results.Cell {
 	var s []results.Cell
 	for _, c := range cells {
-		if usable(c) && c.Role != "calibration" && (c.Params.Queue == "sqs" || c.Params.Queue == "") && c.PredictedCapacity != nil &&
+		if believed(c) && c.Role != "calibration" && (c.Params.Queue == "sqs" || c.Params.Queue == "") && c.PredictedCapacity != nil &&
 			*c.PredictedCapacity > 0 && c.OfferedRate > 1.02**c.PredictedCapacity {
 			s = append(s, c)
 		}
@@ -119,7 +119,7 @@ func knee(r results.Results) []figure {
 	var x, y []float64
 	all := pick(r.Cells, experiment, false)
 	for _, c := range all {
-		if !usable(c) {
+		if !believed(c) {
 			x, y = append(x, c.OfferedRate), append(y, c.CompletedRate.Mean)
 		}
 	}

@@ -7,20 +7,21 @@
 //
 // # What it says, in this order
 //
-//	what went wrong       in words, when the run was interrupted, a cell is not valid, a subject is lost
+//	what went wrong       in words, when the run was interrupted, a cell may not be believed, a subject is lost
 //	the answers           the finding of each experiment: one sentence with numbers
 //	what became of all    lost, done twice, dead-lettered, and what may be believed
 //	pictures              1 completed over offered     2 accepted and completed     3 backlog and drain
 //	                      4 measured over predicted    5 latency over utilisation   6 where the time went
 //	                      7 with and without a queue   batch size                   visibility timeout
 //	forecast              of a simulation: rates on logarithmic axes, limits, what to raise, cost
-//	cells                 all of them, valid or not
+//	cells                 all of them, believed or not
 //	slowest subjects      with links to their traces
 //	method                the model, what words mean, coordinated omission in this run, simulated beside measured
 //	configuration         how to do it again
 //
-// A picture is there when there are cells for it, and is followed by its numbers in a table. Cells that are not valid are
-// in no line and no fit; they are crosses in the first picture, and rows among the cells.
+// A picture is there when there are cells for it, and is followed by its numbers in a table. Valid and
+// target-limited cells are true measurements; the others may not be believed, and are in no line and no fit: they are
+// crosses in the first picture, and rows among the cells.
 //
 // # Promises
 //
@@ -76,7 +77,7 @@ func HTML(w io.Writer, r results.Results) error {
 	p.Policy = "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'"
 	data, err := embedded(r)
 	if err != nil {
-		p.Alerts = append(p.Alerts, fmt.Sprintf("The data is not in this page, as it could not be written: %v.", err))
+		p.Alerts = append(p.Alerts, alert{Text: fmt.Sprintf("The data is not in this page, as it could not be written: %v.", err)})
 	}
 	p.Data = data
 

@@ -17,6 +17,7 @@ import (
 
 	"example.com/arvo/loadtest/report"
 	"example.com/arvo/loadtest/results"
+	"example.com/arvo/loadtest/sim"
 )
 
 var update = flag.Bool("update", false, "write the golden file anew")
@@ -219,7 +220,7 @@ func TestEveryRowHasAnEntryForEachColumn(t *testing.T) {
 			rows := table.find("tr")
 			columns := len(rows[0].children)
 			for _, row := range rows[1:] {
-				if row.attributes["class"] == "group" {
+				if row.children[0].attributes["colspan"] != "" {
 					continue
 				}
 				if len(row.children) != columns {
@@ -268,9 +269,9 @@ func TestWhatWentWrongIsSaidInWordsBeforeAllElse(t *testing.T) {
 		want []string
 	}{
 		{"a run that was interrupted says so, and why", interrupted(), []string{"This run was interrupted: the stack ended by itself 7 s into E2/C=2 (signal: killed). What follows is what was measured until then."}},
-		{"a cell that was interrupted is named with its reasons", interrupted(), []string{"1 of 2 cells may not be believed", "E2/C=2 (interrupted: no acknowledgement and no completion from 7.1 s on; the stack is gone)"}},
-		{"an invalid cell is named with its reason", plausible(), []string{"E1/C=16/offered=1.5 (generator-limited: the sender was 212 ms late at p99, more than 50 ms)"}},
-		{"another limit than the one that was varied is said", slow, []string{"1 of 41 cells had another limit than what was varied", "the work took 90 ms"}},
+		{"a cell that was interrupted is named with its reasons", interrupted(), []string{"1 of 2 cells may not be believed", "E2/C=2: interrupted, because no acknowledgement and no completion from 7.1 s on; the stack is gone"}},
+		{"an invalid cell is named with its reason", plausible(), []string{"E1/C=16/offered=1.5: generator-limited, because the sender was 212 ms late at p99, more than 50 ms"}},
+		{"another limit than the one that was varied is said", slow, []string{"1 of 41 cells is target-limited: true measurements, in which something else than what was varied was the limit.", "the work took 90 ms"}},
 		{"lost subjects are counted", lost, []string{"3 subjects were lost"}},
 		{"a condition that is not met is named", lost, []string{"1 condition is not met: lost==0"}},
 		{"an empty run says that nothing was measured", results.Results{}, []string{"Nothing was measured."}},
@@ -393,18 +394,228 @@ func TestUnknownIsADashAndNotZero(t *testing.T) {
 	r := interrupted()
 	c := &r.Cells[1]
 	c.PredictedCapacity, c.PredictedDrainS, c.EndToEnd.P50 = nil, nil, nil
-	for _, row := range parse(t, page(t, r)).find("tr") {
-		if len(row.children) < 20 || !strings.Contains(row.children[0].text, c.ID) {
+	tables := cellsTables(t, r)
+	for i, unknown := range [][]int{{5, 6, 11, 12}, {1, 3, 4}} {
+		rows := slices.DeleteFunc(tables[i].find("tr"), func(e *element) bool { return !strings.HasPrefix(e.children[0].text, c.ID) })
+		if len(rows) != 1 {
+			t.Fatalf("%d rows of table %d are of the cell", len(rows), i)
+		}
+		for _, column := range unknown {
+			if text := rows[0].children[column].text; text != "–" {
+				t.Errorf("column %d of table %d says %q", column, i, text)
+			}
+		}
+	}
+}
+
+// cellsTables finds the tables of all cells.
+func cellsTables(t *testing.T, r results.Results) []*element {
+	t.Helper()
+	for _, s := range parse(t, page(t, r)).find("section") {
+		if s.attributes["aria-labelledby"] == "cells" {
+			return s.find("table")
+		}
+	}
+	t.Fatal("there is no table of cells")
+	return nil
+}
+
+func TestEachCellIsCountedOnceWhereverItIsCounted(t *testing.T) {
+	r := plausible()
+	r.Cells = r.Cells[:11]
+	for i, v := range []results.Validity{results.TargetLimited, results.TargetLimited, results.GeneratorLimited, results.Contaminated, results.GeneratorLimited, results.Interrupted} {
+		r.Cells[i].Validity, r.Cells[i].Why = v, []string{fmt.Sprintf("the reason of %d", i)}
+	}
+	root := parse(t, page(t, r))
+	first := root.find("section")[0]
+	for _, want := range []string{
+		"4 of 11 cells may not be believed (1 contaminated, 2 generator-limited, 1 interrupted)",
+		"2 of 11 cells are target-limited: true measurements",
+	} {
+		if !strings.Contains(first.text, want) {
+			t.Errorf("%q is not in %q", want, first.text)
+		}
+	}
+	lines := 0
+	for _, li := range first.find("li") {
+		if len(li.children) == 0 && strings.Contains(li.text, "the reason of") {
+			lines++
+			if strings.Count(li.text, "the reason of") != 1 {
+				t.Errorf("a line is of more than one cell: %q", li.text)
+			}
+		}
+	}
+	if lines != 6 {
+		t.Errorf("%d lines for 6 cells", lines)
+	}
+	if want := "Of 11 cells 5 are valid, 2 are target-limited (true measurements, of another limit than what was varied), 4 may not be believed (1 contaminated, 2 generator-limited, 1 interrupted)."; !strings.Contains(root.text, want) {
+		t.Errorf("the verdict is not %q", want)
+	}
+	counted := map[string]int{}
+	for _, row := range cellsTables(t, r)[0].find("tr")[1:] {
+		if len(row.children) > 1 {
+			counted[row.children[1].text]++
+		} else if strings.HasPrefix(row.text, "Why") {
+			counted["why"]++
+		}
+	}
+	want := map[string]int{"valid": 5, "target-limitedbelieved": 2, "generator-limitednot believed": 2, "contaminatednot believed": 1, "interruptednot believed": 1, "why": 6}
+	if !reflect.DeepEqual(counted, want) {
+		t.Errorf("the table has %v, not %v", counted, want)
+	}
+}
+
+func TestWhatIsTargetLimitedOnlyIsNoFault(t *testing.T) {
+	r := plausible()
+	r.Cells = r.Cells[:3]
+	r.Cells[1].Validity = results.TargetLimited
+	for _, li := range parse(t, page(t, r)).find("li") {
+		if strings.Contains(li.text, "Of 3 cells 2 are valid, 1 is target-limited") {
+			if li.attributes["class"] != "open" || strings.Contains(li.text, "may not be believed") {
+				t.Errorf("it is %q: %q", li.attributes["class"], li.text)
+			}
+			return
+		}
+	}
+	t.Error("it is not told")
+}
+
+func TestGroupsOfCellsHaveNames(t *testing.T) {
+	r := plausible()
+	r.Cells = r.Cells[:3]
+	r.Cells[0].ID, r.Cells[0].Experiment = "calibration", ""
+	var groups []string
+	for _, row := range cellsTables(t, r)[0].find("tr") {
+		if row.attributes["class"] == "group" {
+			groups = append(groups, row.text)
+		}
+	}
+	want := []string{"Calibration: C=2, B=1, P=10, visibility 30\u202Fs, work 50\u202Fms", "E1: C=2, B=1, P=10, visibility 30\u202Fs, work 50\u202Fms"}
+	if !slices.Equal(groups, want) {
+		t.Errorf("they are %q, not %q", groups, want)
+	}
+}
+
+func TestTheForecastSaysWhatTheTerminalSays(t *testing.T) {
+	r := simulated()
+	for i := range r.Forecast.Levels {
+		l := &r.Forecast.Levels[i]
+		l.Completed, l.Settled = 321+float64(i), 765 // told apart
+	}
+	root := parse(t, page(t, r))
+	var tables int
+	for _, table := range root.find("table") {
+		rows := table.find("tr")
+		var completed, end int
+		for i, c := range rows[0].children {
+			switch c.text {
+			case "completed":
+				completed = i
+			case "completed at the end of the load":
+				end = i
+			}
+		}
+		if end == 0 || strings.Contains(table.find("caption")[0].text, "raised") {
 			continue
 		}
-		for _, column := range []int{5, 6, 11, 12, 13, 15, 16} {
-			if row.children[column].text != "–" {
-				t.Errorf("column %d says %q", column, row.children[column].text)
+		tables++
+		for i, row := range rows[1:] {
+			if got, want := row.children[completed].text, fmt.Sprintf("%d/s", 321+i); got != want {
+				t.Errorf("completed is %s, not %s", got, want)
 			}
+			if got := row.children[end].text; got != "765/s" {
+				t.Errorf("completed at the end of the load is %s", got)
+			}
+		}
+	}
+	if tables != 2 {
+		t.Errorf("%d tables have both rates", tables)
+	}
+	if !strings.Contains(root.text, "At 2000/s it completes 325/s") {
+		t.Error("the finding has another rate than that of the whole load")
+	}
+}
+
+func TestTheForecastSaysWhenMoreLoadDoesLess(t *testing.T) {
+	level := func(offered, accepted, completed float64, binding string) results.Level {
+		return results.Level{Offered: offered, Accepted: accepted, Completed: completed, Binding: binding, Waits: results.Waits{Accept: 500, Response: 400_000}}
+	}
+	table := "table write throughput"
+	starved := level(2700, 795, 15, table)
+	elsewhere := starved
+	elsewhere.Waits.Accept = 500_000
+	for _, test := range []struct {
+		name   string
+		levels []results.Level
+		want   string
+		none   string
+	}{
+		{"the API starves the sink", []results.Level{level(510, 510, 510, ""), level(690, 690, 278, table), starved, level(3600, 795, 15.2, table)},
+			"It keeps up with 510/s; beyond that table write throughput binds: what the API writes starves the sink, and completed falls to 15.0/s at 2700/s, of 795/s accepted. At 690/s it completes 278/s", ""},
+		{"why is not told where subjects wait elsewhere", []results.Level{level(510, 510, 510, ""), elsewhere}, "binds: the more is accepted, the less is completed, and completed falls to 15.0/s", "starves"},
+		{"nor of another limit", []results.Level{level(510, 510, 510, ""), level(2700, 795, 15, "API throttle")}, "beyond that API throttle binds: the more is accepted, the less is completed", "starves"},
+		{"no rate is kept up with", []results.Level{level(600, 600, 500, table), starved}, "At every rate table write throughput binds: what the API writes starves the sink, and completed falls to 15.0/s", "keeps up"},
+		{"a flat line does not fall", []results.Level{level(510, 510, 510, ""), level(690, 690, 500, table), level(2700, 795, 470, table)}, "It keeps up with 510/s. At 690/s it completes 500/s", "falls"},
+		{"nor does what is refused", []results.Level{level(510, 510, 510, ""), level(2700, 15, 15, table)}, "It keeps up with 510/s. At 2700/s it completes 15.0/s", "falls"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := simulated()
+			r.Forecast.Levels, r.Forecast.Fitted = test.levels, nil
+			root := parse(t, page(t, r))
+			if !strings.Contains(root.text, test.want) {
+				t.Errorf("it does not say %q", test.want)
+			}
+			if test.none != "" && strings.Contains(root.find("main")[0].find("section")[0].text, test.none) {
+				t.Errorf("it says %q", test.none)
+			}
+		})
+	}
+	if sim.TableThroughput != sim.Limit(table) {
+		t.Errorf("the simulation calls it %q", sim.TableThroughput)
+	}
+}
+
+func TestEachOfTheSlowestHasATraceOrSaysWhyNot(t *testing.T) {
+	r := interrupted()
+	for i := range r.Cells {
+		for j := range r.Cells[i].Slowest {
+			s := &r.Cells[i].Slowest[j]
+			s.Link = ""
+			if j < 3 {
+				s.Hops = []results.Hop{{Name: "arvo-api", Kind: results.HopWork, TookMs: known(3)}}
+			}
+		}
+	}
+	r.Cells[1].Slowest[1].TraceID, r.Cells[1].Slowest[1].Hops = "", nil
+	r.Cells[1].Slowest[2].Hops = nil
+	said := page(t, r)
+	root := parse(t, said)
+	for _, s := range root.find("section") {
+		if s.attributes["aria-labelledby"] != "slowest" {
+			continue
+		}
+		table := s.find("table")[0]
+		if want := "The slowest subjects, at most 3 of a cell, and where they spent their time; the traces of 4 of these 6 follow"; table.find("caption")[0].text != want {
+			t.Errorf("it is headed %q", table.find("caption")[0].text)
+		}
+		var linked, why int
+		for _, row := range table.find("tr")[1:] {
+			for _, a := range row.find("a") {
+				linked++
+				if !strings.Contains(said, `id="`+strings.TrimPrefix(a.attributes["href"], "#")+`"`) {
+					t.Errorf("nothing is at %s", a.attributes["href"])
+				}
+			}
+			if strings.Contains(row.text, "it was not traced") || strings.Contains(row.text, "its trace was not read") {
+				why++
+			}
+		}
+		if linked != 4 || why != 2 {
+			t.Errorf("%d rows have a trace, and %d say why not", linked, why)
 		}
 		return
 	}
-	t.Error("the cell has no row")
+	t.Error("there is no such table")
 }
 
 func TestAPageIsWrittenWholeOrTheErrorTold(t *testing.T) {

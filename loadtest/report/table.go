@@ -31,6 +31,7 @@ type entry struct {
 	Bad     bool // to be looked at; the text says so, too
 	Link    string
 	Heading bool // the only entry of a row that begins a group of others
+	Across  bool // the only entry of a row that explains the one above it
 	Chart   template.HTML
 }
 

@@ -11,7 +11,8 @@
 //   - What [Stack.Apply] changes, [Stack.Restore] puts back. What was there before is written to a file before the first
 //     change, so that the next [Open] undoes what a killed run has left, and says so ([Stack.Notes]). A child dies with
 //     this process and has no such file.
-//   - One run at a time: a stack that another load test of this machine and user has open is refused.
+//   - One run at a time: a stack that another load test of this machine and user has open is refused, by whatever address
+//     either of them found it.
 //   - Nothing is deleted but messages of the queues for requests and responses, and these by [Stack.Purge] only. Dead
 //     letters are read and left where they are; their receive counts grow.
 //   - To observe is cheap and no load on what is measured: tables are read by known keys, a hundred at a call, not

@@ -31,7 +31,8 @@ type mappingOriginal struct {
 }
 
 // A journal is the file in which a run writes down what it is about to change, and the lock by which others know that the
-// run is alive: the kernel lets go of it when the process ends, however that happens.
+// run is alive: the kernel lets go of it when the process ends, however that happens. Both are named by the stack as it names
+// itself, its id and when it was created, and not by its address: a stack answers at many, and one address is spelled in many ways.
 type journal struct {
 	path string // "" for none
 	lock *os.File
@@ -68,9 +69,12 @@ func (s *Stack) undoEarlier(ctx context.Context) error {
 	if err != nil {
 		return s.wrap("where to write down what is changed", err)
 	}
-	s.journal.path = filepath.Join(dir, shortHash(s.config.Endpoint+"\n"+s.id)+".json")
+	s.journal.path = filepath.Join(dir, shortHash(s.id+"\n"+s.created.UTC().Format(time.RFC3339Nano))+".json")
 	if err := s.journal.acquire(); err != nil {
 		return s.wrap("to begin", err)
+	}
+	if err := s.forget(dir); err != nil {
+		return s.wrap("to forget a stack that is no more", err)
 	}
 	left, err := s.journal.read()
 	if err != nil {
@@ -80,13 +84,39 @@ func (s *Stack) undoEarlier(ctx context.Context) error {
 		return nil
 	}
 	if left.ID != s.id || !left.Created.Equal(s.created) {
-		return s.wrap("to forget a stack that is no more", s.erase())
+		err := fmt.Errorf("%s is of stack %.200q, created at %s", s.journal.path, left.ID, left.Created.Format(time.RFC3339Nano))
+		return s.wrap("what an earlier run has left", err)
 	}
 	s.changed = &left.originals
 	if err := s.restore(ctx); err != nil {
 		return fmt.Errorf("a run that began to change it at %s, as process %d, has died and left it so: %w", left.Written.Format(time.RFC3339), left.PID, err)
 	}
 	s.notes = append(s.notes, fmt.Sprintf("restored what a run had changed that died (%s, process %d)", left.Written.Format(time.RFC3339), left.PID))
+	return nil
+}
+
+// forget removes what runs have left of stacks that are no more: those that were at this very address before, under the same
+// id. Only a local stack has successors like that.
+func (s *Stack) forget(dir string) error {
+	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil {
+		return err
+	}
+	for _, path := range files {
+		j := journal{path: path}
+		left, err := j.read()
+		if err != nil || left == nil || left.Endpoint != s.config.Endpoint || left.ID != s.id || left.Created.Equal(s.created) {
+			continue // it is another stack's; who opens that one is told of the error
+		}
+		if err := j.acquire(); err != nil {
+			continue // the run lives, and is told of its stack's end by the stack
+		}
+		err = os.Remove(path)
+		j.unlock()
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -157,20 +187,33 @@ func (j *journal) read() (*entry, error) {
 
 // acquire takes the lock, or fails when another run has it.
 func (j *journal) acquire() error {
-	f, err := os.OpenFile(j.path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
+	const tries = 100 // each is lost to a run that has just ended
+	for range tries {
+		f, err := os.OpenFile(j.path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return err
+		}
+		if err := lockFile(f); err != nil {
+			return errors.Join(err, f.Close())
+		}
+		locked, err := f.Stat()
+		if err != nil {
+			return errors.Join(err, f.Close())
+		}
+		if there, err := os.Stat(j.path + ".lock"); err == nil && os.SameFile(locked, there) {
+			j.lock = f
+			return nil
+		}
+		_ = f.Close() // it was removed between open and lock: a lock of nothing
 	}
-	if err := lockFile(f); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	j.lock = f
-	return nil
+	return errInUse
 }
 
+// unlock lets others have the stack. The lock's file goes, too: each start of a local stack has one of its own.
 func (j *journal) unlock() {
 	if j.lock != nil {
-		_ = j.lock.Close() // it was only ever locked
+		_ = os.Remove(j.lock.Name()) // while it is ours; one that stays does no harm
+		_ = j.lock.Close()           // it was only ever locked
 		j.lock = nil
 	}
 }

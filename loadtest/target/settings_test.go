@@ -314,11 +314,11 @@ func TestRestore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.Close()
 		locks, err := filepath.Glob(filepath.Join(c.Dir, "*.lock"))
 		if err != nil || len(locks) != 1 {
 			t.Fatal(locks, err)
 		}
+		s.Close()
 		path := strings.TrimSuffix(locks[0], ".lock")
 		for text, want := range map[string]string{"": "unexpected end of JSON input", "{": "unexpected end of JSON input", strings.Repeat(" ", 70_000): "it has 70000 bytes"} {
 			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

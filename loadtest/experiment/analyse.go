@@ -235,9 +235,9 @@ func (m *measurement) rates(line ledger.Timeline, from, to ledger.Instant) (comp
 // service returns how long the work on a subject took on the average, by the times in the ledger.
 //
 // A subject is received when its invocation begins, and answered when its own work is done. Of a batch of B with P at a time,
-// those of the second turn are answered after two turns, and so on: the mean is that of all turns. It is 0 when it is not known:
-// nothing was done, or how many turns there were is not known, since batches were not full.
-func (m *measurement) service() time.Duration {
+// those of the second turn are answered after two turns, and so on: the mean is that of all turns. Where batches were not full,
+// there were fewer turns, and the work took that long at least; exact is false then. It is 0 when nothing was done.
+func (m *measurement) service() (mean time.Duration, exact bool) {
 	var sum, n float64
 	for r := range m.ledger.All() {
 		if r.Received != 0 && r.Answered != 0 && r.Answered >= r.Received {
@@ -246,14 +246,14 @@ func (m *measurement) service() time.Duration {
 		}
 	}
 	batch, side := int(m.predicted.capacity.Batch), m.predicted.capacity.Parallelism
-	if n == 0 || batch > side && !m.full {
-		return 0
+	if n == 0 {
+		return 0, false
 	}
 	turns := 0.0
 	for i := range batch {
 		turns += float64(i/side+1) / float64(batch)
 	}
-	return seconds(sum / n / turns)
+	return seconds(sum / n / turns), batch <= side || m.full
 }
 
 // held returns for how long a subject holds a slot: the time of an invocation, as long as work took in this cell, over the subjects of a
@@ -262,7 +262,7 @@ func (m *measurement) service() time.Duration {
 // millisecond does not, since slots that are free at a time take up batches at a time.
 func (m *measurement) held() time.Duration {
 	c := m.predicted.capacity
-	service := m.service()
+	service, _ := m.service() // of full batches it is exact
 	if service == 0 || c.Batch > 1 && !m.full {
 		return 0
 	}
@@ -342,8 +342,12 @@ func (m *measurement) judge(c *results.Cell, verdict stats.Verdict, line ledger.
 	if c.LittleRatio != nil && verdict == stats.Unstable && *c.LittleRatio < spareLittle && m.spec.outage == 0 && !m.spec.repeats {
 		blame(results.TargetLimited, fmt.Sprintf("it falls behind with slots to spare: Little's ratio is %.2f", *c.LittleRatio))
 	}
-	if s := m.service(); s > seconds(slowService*m.spec.work.Seconds()) && s-m.spec.work > noisyService {
-		blame(results.TargetLimited, fmt.Sprintf("the work took %s, though %s were asked for", short(s), short(m.spec.work)))
+	if s, exact := m.service(); s > seconds(slowService*m.spec.work.Seconds()) && s-m.spec.work > noisyService {
+		least := ""
+		if !exact {
+			least = "at least "
+		}
+		blame(results.TargetLimited, fmt.Sprintf("the work took %s%s, though %s were asked for", least, short(s), short(m.spec.work)))
 	}
 }
 

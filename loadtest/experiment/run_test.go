@@ -467,6 +467,14 @@ func TestWhatIsWrongWithASystemIsSaid(t *testing.T) {
 		{name: "one whose work takes longer than was asked for", validity: results.TargetLimited, why: []string{"the work took 77 ms, though 50 ms were asked for"}, spoil: func(p *pretended, _ *experiment.Config, _ *witness) {
 			p.slower = 1.5
 		}},
+		{name: "one whose work takes far longer, in batches that are not full", validity: results.TargetLimited, why: []string{"the work took at least 91.3 ms, though 50 ms were asked for"}, spoil: func(p *pretended, c *experiment.Config, w *witness) {
+			c.Custom.Rate, c.Custom.Batch, p.parallelism = 4, 10, 1
+			w.began = func(id string) {
+				if id == experiment.CustomID {
+					p.slower = 10 // nothing is under way that reads it
+				}
+			}
+		}},
 		{name: "one that becomes slow where nobody looks", validity: results.TargetLimited, why: []string{"it falls behind with slots to spare: Little's ratio is 0.7"}, spoil: func(p *pretended, c *experiment.Config, w *witness) {
 			c.Custom.Rate = 150
 			w.began = during(p, 0, func() { p.mu.Lock(); defer p.mu.Unlock(); p.lag = 20 * time.Millisecond })

@@ -60,6 +60,7 @@ func TestInABrowser(t *testing.T) {
 		wide: [...document.querySelectorAll(".wide")].filter(e => e.offsetWidth > 0).length,
 		narrow: [...document.querySelectorAll(".narrow")].filter(e => e.offsetWidth > 0).length,
 		small: Math.min(99, ...[...document.querySelectorAll("figure svg")].filter(e => e.getBoundingClientRect().width > 0).map(e => 12 * e.getBoundingClientRect().width / e.viewBox.baseVal.width)),
+		cut: [...document.querySelectorAll("[aria-labelledby=cells] .scroll")].filter(e => e.scrollWidth > e.clientWidth).length,
 		scripts: window.ran || 0}, "*"))</script>`
 	frames := ""
 	widths := []int{1280, 768, 360}
@@ -76,9 +77,9 @@ func TestInABrowser(t *testing.T) {
 	_, out, _ := strings.Cut(dom, `<pre id="out">`)
 	out, _, _ = strings.Cut(out, "</pre>")
 	var measured []struct {
-		Page                               string
-		Inner, Scroll, Wide, Narrow, Small float64
-		Scripts                            float64
+		Page                                    string
+		Inner, Scroll, Wide, Narrow, Small, Cut float64
+		Scripts                                 float64
 	}
 	if err := json.Unmarshal([]byte(html.UnescapeString(out)), &measured); err != nil {
 		t.Fatalf("the pages did not report: %v", err)
@@ -92,6 +93,9 @@ func TestInABrowser(t *testing.T) {
 		}
 		if m.Page != "empty" && (m.Wide > 0) == (m.Narrow > 0) {
 			t.Errorf("%s at %.0f px shows %.0f wide and %.0f narrow pictures: the style sheet is not applied", m.Page, m.Inner, m.Wide, m.Narrow)
+		}
+		if m.Cut > 0 && m.Inner >= 1280 && m.Page != "hostile" {
+			t.Errorf("%s at %.0f px cuts %.0f tables of cells", m.Page, m.Inner, m.Cut)
 		}
 		if m.Small < 10.5 {
 			t.Errorf("%s at %.0f px has letters of %.1f px", m.Page, m.Inner, m.Small)

@@ -140,7 +140,7 @@ func alerts(r results.Results) []alert {
 		a[len(a)-1].More = reasons(r.Cells, func(c results.Cell) bool { return !believed(c) })
 	}
 	if n.limited > 0 {
-		add("%d of %s %s target-limited: true measurements, in which something else than what was varied was the limit.", n.limited, plural(len(r.Cells), "cell", "cells"), are(n.limited))
+		add("%d of %s %s target-limited: %s, but something else than what was varied was the limit.", n.limited, plural(len(r.Cells), "cell", "cells"), are(n.limited), n.measurements())
 		a[len(a)-1].More = reasons(r.Cells, func(c results.Cell) bool { return believed(c) && !valid(c) })
 	}
 	if lost := total(r.Cells, func(c results.Counts) int { return c.Lost }); lost > 0 {
@@ -247,12 +247,20 @@ func (n validityCount) String() string {
 	}
 	s := fmt.Sprintf("Of %s %d %s valid", plural(all, "cell", "cells"), n.valid, are(n.valid))
 	if n.limited > 0 {
-		s += fmt.Sprintf(", %d %s target-limited (true measurements, of another limit than what was varied)", n.limited, are(n.limited))
+		s += fmt.Sprintf(", %d %s target-limited (%s, of another limit than what was varied)", n.limited, are(n.limited), n.measurements())
 	}
 	if n.doubtful > 0 {
 		s += fmt.Sprintf(", %d may not be believed (%s)", n.doubtful, n.reasons())
 	}
 	return s + "."
+}
+
+// measurements says what target-limited cells are.
+func (n validityCount) measurements() string {
+	if n.limited == 1 {
+		return "a true measurement"
+	}
+	return "true measurements"
 }
 
 func are(n int) string {
@@ -440,9 +448,9 @@ func cellsTables(cells []results.Cell) []*table {
 	}
 	rates := &table{Caption: "All cells, in the order in which they were measured: rates and backlog",
 		Columns: columns("cell", "validity", "#offered", "#accepted", "#completed", "#predicted", "#measured / predicted", "#backlog grows",
-			"verdict", "backlog", "#peak backlog", "#drained in", "#predicted")}
+			"backlog", "#peak backlog", "#drained in", "#predicted")}
 	subjects := &table{Caption: "All cells: what limited them, latency, and what became of their subjects",
-		Columns: columns("cell", "#slots in use", "limited by", "#e2e p50", "#e2e p99", "#e2e max", "#n", "#lost", "#again", "#dead", "#failed", "#rejected")}
+		Columns: columns("cell", "backlog is", "#slots in use", "limited by", "#e2e p50", "#e2e p99", "#e2e max", "#n", "#lost", "#again", "#dead", "#failed", "#rejected")}
 	var common []string // what all cells of an experiment have: it is told once, in a row of its own
 	for i, c := range cells {
 		if i == 0 || c.Experiment != cells[i-1].Experiment {
@@ -496,7 +504,6 @@ func cellsTables(cells []results.Cell) []*table {
 			text(maybe(c.PredictedCapacity, perSecond)),
 			text(measuredOverPredicted(c)),
 			{Text: signed(c.Backlog.Growth.Mean), Below: interval(c.Backlog.Growth, number)},
-			text(orUnknown(c.Backlog.Verdict)),
 			{Chart: template.HTML(draw.Spark{Title: "backlog of " + c.ID, Values: c.Series.Backlog}.SVG())},
 			text(count(c.Backlog.Peak)), text(maybe(c.Backlog.DrainS, seconds)), text(maybe(c.PredictedDrainS, seconds)),
 		})
@@ -504,7 +511,7 @@ func cellsTables(cells []results.Cell) []*table {
 			rates.Rows = append(rates.Rows, []entry{{Text: "Why " + validity(c) + ": " + strings.Join(c.Why, "; "), Across: true}})
 		}
 		subjects.Rows = append(subjects.Rows, []entry{
-			{Text: c.ID, Code: true},
+			{Text: c.ID, Code: true}, text(orUnknown(c.Backlog.Verdict)),
 			text(maybe(c.LittleRatio, func(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) })), text(orUnknown(c.Diagnosis)),
 			text(maybe(c.EndToEnd.P50, milliseconds)), p99, text(longest(c.EndToEnd)), text(count(c.EndToEnd.N)),
 			counted(c.Counts.Lost), counted(c.Counts.Duplicates), counted(c.Counts.DeadLettered), counted(c.Counts.Failed), counted(c.Counts.Rejected),
@@ -633,7 +640,7 @@ func methodOf(r results.Results) method {
 			if m.Fits == nil {
 				m.Fits = &table{Caption: "Two lines through the cells of an experiment: y = min(slope · x, ceiling)", Columns: columns("experiment", "series", "x", "#slope", "#ceiling", "#bends at x =", "#points are off by")}
 			}
-			m.Fits.Rows = append(m.Fits.Rows, row(e.ID, f.Series, strings.ReplaceAll(f.X, "_", " "), number(f.Slope), maybe(f.Ceiling, perSecond), maybe(f.At, number), draw.Percent.Format(f.Residual)))
+			m.Fits.Rows = append(m.Fits.Rows, row(e.ID, f.Series, strings.ReplaceAll(f.X, "_", " "), number(f.Slope), maybe(f.Ceiling, perSecond), maybe(f.At, number), draw.Percent.Format(cleared(f.Residual))))
 		}
 	}
 
@@ -668,6 +675,14 @@ func methodOf(r results.Results) method {
 		m.Simulation = fmt.Sprintf("The simulation of which forecasts are made, run with the loads of %s, completes %s of what was measured.", plural(n, "cell", "cells"), between(lo, hi))
 	}
 	return m
+}
+
+// cleared is zero for what only rounding has left: points on a line are off it by 1e-16 of their values.
+func cleared(v float64) float64 {
+	if math.Abs(v) < 1e-9 {
+		return 0
+	}
+	return v
 }
 
 // gain is by how much counting from when a subject was due changes the latency.

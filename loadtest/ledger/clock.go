@@ -1,12 +1,16 @@
 package ledger
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Clock says by how much the servers' clocks are ahead of the client's.
 type Clock struct {
-	Offset time.Duration
-	Error  time.Duration // the truth is within Offset ± Error; zero when nothing is known
-	N      int           // of how many requests
+	Offset  time.Duration
+	Error   time.Duration // the truth is within Offset ± Error; zero when nothing is known
+	N       int           // of how many requests that agree
+	Dropped int           // requests that do not: their servers' times are not those of the others' clock
 }
 
 // resolution is that of the servers' times: milliseconds, rounded down.
@@ -14,24 +18,61 @@ const resolution = time.Millisecond
 
 // Clock estimates the offset by Cristian's method (Distributed Computing 3, 1989): a server's time is taken to be in the middle of
 // its request. The request that took the least is the best one, and its half length the error: no delay can hide more.
+//
+// A request whose server's time is of something else, such as an older request, has no such error, and must not be the best.
+// So each is first asked for the offsets that it allows, from where the time was taken at the end of the request to where at its
+// beginning. Those count that allow the offset which most of them allow (Marzullo, Maintaining the Time in a Distributed System, Stanford 1984); the others are dropped. As
+// long as those that are wrong are fewer than the others, the offset is one that a right one allows.
+//
+// What all of them allow is a narrower answer, and was rejected: clocks that drift apart during a run leave nothing of it.
 // It looks at all records.
 func (l *Ledger) Clock() Clock {
-	var c Clock
-	var best time.Duration
+	var from, to []time.Duration // offsets that records allow
 	for r := range l.All() {
-		if !r.Acknowledged() || r.Accepted == 0 {
-			continue
+		if least, most, ok := r.offsets(); ok {
+			from, to = append(from, least), append(to, most)
 		}
-		took := r.Acked.Sub(r.Sent)
-		if c.N == 0 || took < best {
-			best = took
-			middle := r.Sent.Add(took / 2)
-			c.Offset = r.Accepted.Sub(middle) + resolution/2
-			c.Error = took/2 + resolution/2
+	}
+	agreed := agreed(from, to) // which sorts them
+	var c Clock
+	for r := range l.All() {
+		least, most, ok := r.offsets()
+		switch {
+		case !ok:
+		case agreed < least || agreed > most:
+			c.Dropped++
+		default:
+			if half := (most - least) / 2; c.N == 0 || half < c.Error {
+				c.Offset, c.Error = least+half, half
+			}
+			c.N++
 		}
-		c.N++
 	}
 	return c
+}
+
+// offsets returns between what the servers' clock is ahead, if Accepted is a time of the record's request.
+func (r *Record) offsets() (least, most time.Duration, ok bool) {
+	if !r.Acknowledged() || r.Accepted == 0 || r.Sent == 0 || r.Acked < r.Sent {
+		return 0, 0, false
+	}
+	return r.Accepted.Sub(r.Acked), r.Accepted.Sub(r.Sent) + resolution, true
+}
+
+// agreed returns the offset that most intervals contain, in the middle of where it may be. It sorts their ends.
+func agreed(from, to []time.Duration) (offset time.Duration) {
+	slices.Sort(from)
+	slices.Sort(to)
+	most, over := 0, 0 // intervals at a time; those that are over where another begins
+	for begun, at := range from {
+		for to[over] < at {
+			over++
+		}
+		if n := begun + 1 - over; n > most {
+			most, offset = n, at+(to[over]-at)/2
+		}
+	}
+	return offset
 }
 
 // Correction returns what to take from a server's time to have it by the client's clock. It is zero as long as the

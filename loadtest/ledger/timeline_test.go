@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -146,6 +147,89 @@ func TestClock(t *testing.T) {
 	}
 }
 
+// The servers' time of another request than that of the record, such as one of ten seconds before, is no sample of the clock:
+// the less there are of them, the less they matter, and as long as they are fewer than the others, they are found out.
+func TestClockDropsWhatIsOfAnotherRequest(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const longest = 200 * time.Millisecond // of a request
+		honest := rapid.IntRange(1, 40).Draw(t, "honest")
+		liars := rapid.IntRange(0, honest-1).Draw(t, "liars")
+		offset := time.Duration(rapid.IntRange(-60_000_000, 60_000_000).Draw(t, "offset")) * time.Microsecond
+		far := rapid.Bool().Draw(t, "by more than a request takes")
+		lies := map[int]bool{}
+		for _, seq := range rapid.Permutation(slices.Collect(seqs(honest+liars))).Draw(t, "order")[:liars] {
+			lies[seq] = true
+		}
+		whole, without := newLedger(t, honest+liars), newLedger(t, honest+liars)
+		us := rapid.IntRange(0, int(longest.Microseconds())/2)
+		for seq := range honest + liars {
+			sent := after(seq * 100).Add(time.Duration(us.Draw(t, "late")) * time.Microsecond)
+			there, back := time.Duration(us.Draw(t, "there"))*time.Microsecond, time.Duration(us.Draw(t, "back"))*time.Microsecond
+			accepted := sent.Add(there + offset)
+			if lies[seq] {
+				there, back = there/100, back/100 // the answer needs no work, and would be the best sample
+				lie := time.Duration(rapid.IntRange(-20_000_000, 0).Draw(t, "lie")) * time.Microsecond
+				if far {
+					lie -= 2*longest + time.Second
+				}
+				accepted = accepted.Add(lie)
+			}
+			for _, l := range []*ledger.Ledger{whole, without} {
+				if lies[seq] && l == without {
+					continue
+				}
+				if err := l.Answer(uint64(seq), ledger.Answer{Sent: sent, Acked: sent.Add(there + back), Code: 202}); err != nil {
+					t.Fatal(err)
+				}
+				if err := l.Observe(uint64(seq), ledger.Observation{Accepted: accepted.Truncate(time.Millisecond)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		c := whole.Clock()
+		if c.N+c.Dropped != honest+liars || c.N <= c.Dropped {
+			t.Fatalf("%+v of %d honest ones and %d liars", c, honest, liars)
+		}
+		if (c.Offset - offset).Abs() > c.Error+longest+time.Millisecond {
+			t.Fatalf("%+v, the truth is %v", c, offset)
+		}
+		want := without.Clock()
+		if want.Dropped != 0 || (want.Offset-offset).Abs() > want.Error {
+			t.Fatalf("of honest ones alone %+v, the truth is %v", want, offset)
+		}
+		if want.Dropped = liars; far && c != want {
+			t.Fatalf("%+v, and %+v without the liars", c, want)
+		}
+	})
+}
+
+func seqs(n int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := range n {
+			if !yield(i) {
+				return
+			}
+		}
+	}
+}
+
+// Clocks that drift apart leave no offset that all requests allow. The estimate is one of the run's, not none.
+func TestClockThatDrifts(t *testing.T) {
+	l := newLedger(t, 1000)
+	for seq := range 1000 { // by 100 ms in 100 s
+		sent := after(seq * 100)
+		if err := l.Answer(uint64(seq), ledger.Answer{Sent: sent, Acked: sent.Add(10 * time.Millisecond), Code: 202}); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Observe(uint64(seq), ledger.Observation{Accepted: sent.Add(5*time.Millisecond + time.Duration(seq)*100*time.Microsecond).Truncate(time.Millisecond)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c := l.Clock(); c.Offset < 0 || c.Offset > 100*time.Millisecond || c.N < 90 || c.N+c.Dropped != 1000 || c.Error != 5500*time.Microsecond {
+		t.Errorf("%+v", c)
+	}
+}
+
 // Servers tell milliseconds, rounded down. A request that takes less than that must not make the estimate look better than it is.
 func TestClockKnowsItsResolution(t *testing.T) {
 	l := newLedger(t, 1)
@@ -199,6 +283,26 @@ func TestWaitsSumUp(t *testing.T) {
 	}
 	if _, ok := open.Slip(); ok {
 		t.Error("a subject that was not sent slipped")
+	}
+}
+
+func BenchmarkClock(b *testing.B) {
+	const n = 100_000
+	l := newLedger(b, n)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for seq := range uint64(n) {
+		sent := after(int(seq) * 100)
+		if err := l.Answer(seq, ledger.Answer{Sent: sent, Acked: sent.Add(time.Duration(rng.IntN(1e8))), Code: 202}); err != nil {
+			b.Fatal(err)
+		}
+		if err := l.Observe(seq, ledger.Observation{Accepted: sent}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		if c := l.Clock(); c.N != n {
+			b.Fatalf("%+v", c)
+		}
 	}
 }
 

@@ -62,6 +62,7 @@ func TestAVerdictOnRepeatsIsThatOfAllOfThem(t *testing.T) {
 		{"all fell behind, for different reasons", []results.Cell{behind, elsewhere}, "the backlog grew by 50/s; Little 0.90)."},
 		{"all kept up", []results.Cell{keptUp, keptUp}, " and kept up."},
 		{"they do not agree", []results.Cell{keptUp, behind, keptUp}, " (it kept up in 2 of 3 repeats and fell behind in 1 of 3 repeats)."},
+		{"they do not agree, and the first one fell behind", []results.Cell{behind, keptUp}, " (it kept up in 1 of 2 repeats and fell behind in 1 of 2 repeats)."},
 		{"some say nothing", []results.Cell{keptUp, unknown}, " (it kept up in 1 of 2 repeats and fell behind in 0 of 2 repeats)."},
 		{"all say nothing", []results.Cell{unknown, unknown}, " (whether it kept up, this load is too short to say)."},
 	} {

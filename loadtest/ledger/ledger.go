@@ -28,7 +28,8 @@
 // # Design
 //
 // A subject is known by its place in the schedule: the sender chooses the key of each request ([Ledger.Key]), so a
-// subject whose 202 was lost is found by it all the same. A record is written to by place, not appended, so nothing depends on the
+// subject whose 202 was lost is found by it all the same, and a 202 that names another's subject is found out
+// ([Observation].ByKey). A record is written to by place, not appended, so nothing depends on the
 // order in which answers, completions and dead letters arrive, and a duplicate changes nothing.
 //
 // What was rejected: a log of events to be replayed for each question (the same numbers for four times the memory), and
@@ -109,6 +110,7 @@ type Record struct {
 
 	DeadLettered bool // found in a dead-letter queue
 	Expired      bool // open when the ledger was closed
+	ByKey        bool // the servers have Subject by the record's key; else it is what the client was told
 }
 
 // A Status is how a subject ended.
@@ -280,12 +282,16 @@ func (l *Ledger) Answer(seq uint64, a Answer) error {
 // An Observation is what the servers have on a subject. Times are zero when not known; so are Deliveries and Events.
 type Observation struct {
 	Subject, TraceID                                string
+	ByKey                                           bool // Subject is what the servers have by the record's key, "" for nothing
 	Accepted, Received, Answered, Delivered, Stored time.Time
 	Status                                          Status
 	Deliveries, Events                              int
 }
 
 // Observe records what the servers have on a subject. A later observation adds to an earlier one; what has ended stays ended.
+//
+// One by key that contradicts what the client was told is refused, with this effect: the key is right, and all that was known
+// under the other name is forgotten, as it is another subject's.
 func (l *Ledger) Observe(seq uint64, o Observation) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -313,9 +319,20 @@ func (l *Ledger) Observe(seq uint64, o Observation) error {
 			return err
 		}
 	}
+	if told := r.Subject; o.ByKey && !r.ByKey && told != "" && told != o.Subject {
+		l.forget(r)
+		err := fmt.Errorf("ledger: subject %d: the client was told %q, and the servers have %q by its key", seq, told, o.Subject)
+		if o.Subject == "" {
+			err = fmt.Errorf("ledger: subject %d: the client was told %q, and the servers do not know its key", seq, told)
+		}
+		nameErr := l.name(r, o.Subject, "")
+		r.ByKey = r.Subject != ""
+		return errors.Join(err, nameErr)
+	}
 	if err := l.name(r, o.Subject, o.TraceID); err != nil {
 		return err
 	}
+	r.ByKey = r.ByKey || o.ByKey && o.Subject != ""
 	for _, t := range times {
 		if *t.to == 0 {
 			*t.to = t.at
@@ -438,6 +455,13 @@ func (l *Ledger) name(r *Record, subject, traceID string) error {
 		r.TraceID = strings.Clone(traceID)
 	}
 	return nil
+}
+
+// forget leaves of a record what does not depend on the name of its subject.
+func (l *Ledger) forget(r *Record) {
+	delete(l.bySubject, r.Subject)
+	l.ids -= len(r.Subject) + len(r.TraceID)
+	*r = Record{Seq: r.Seq, Stage: r.Stage, Intended: r.Intended, Sent: r.Sent, Acked: r.Acked, Code: r.Code, Error: r.Error, Expired: r.Expired}
 }
 
 // printable reports whether s is valid UTF-8 without control characters, so that a line of the file is a record.

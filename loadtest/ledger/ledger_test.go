@@ -227,6 +227,67 @@ func TestLaterObservationsAdd(t *testing.T) {
 	}
 }
 
+// Something between client and servers may answer by itself, with a subject that is another's.
+func TestTheKeyIsRight(t *testing.T) {
+	end := ledger.Observation{Subject: "told", TraceID: "1-2-4", Accepted: after(1), Stored: after(5), Status: ledger.Completed, Deliveries: 2, Events: 1}
+	for _, test := range []struct {
+		name       string
+		byKey      string
+		err        string
+		fate, then ledger.Fate // after the key, and after what is known of the subject that it names
+	}{
+		{"it names what the client was told", "told", "", ledger.Done, ledger.Done},
+		{"it names another", "right", `subject 0: the client was told "told", and the servers have "right" by its key`, ledger.Open, ledger.Done},
+		{"it is not known", "", `subject 0: the client was told "told", and the servers do not know its key`, ledger.Open, ledger.Open},
+		{"it names one that is another record's", "other", `"other" is both subject 1 and subject 0`, ledger.Open, ledger.Open},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l := newLedger(t, 2)
+			if err := l.Observe(1, ledger.Observation{Subject: "other", ByKey: true}); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Answer(0, ledger.Answer{Sent: after(0), Acked: after(1), Code: 202, Subject: "told", TraceID: "1-2-3"}); err != nil {
+				t.Fatal(err)
+			}
+			l.DeadLetter("told")
+			if err := l.Observe(0, end); err != nil {
+				t.Fatal(err)
+			}
+			err := l.Observe(0, ledger.Observation{Subject: test.byKey, ByKey: true})
+			if got := fmt.Sprint(err); test.err == "" && err != nil || !strings.Contains(got, test.err) {
+				t.Errorf("got %v, want %q", err, test.err)
+			}
+			r := record(t, l, 0)
+			if r.Fate() != test.fate || r.Sent == 0 || r.Acked == 0 || r.Code != 202 {
+				t.Errorf("%s: %+v", r.Fate(), r)
+			}
+			if _, ok := l.Subject("told"); ok != (test.err == "") {
+				t.Errorf("the subject that the client was told is known: %t", ok)
+			}
+			if r.ByKey && (r.Subject != test.byKey || test.byKey == "other") || !r.ByKey && r.Subject != "" {
+				t.Errorf("by key: %+v", r)
+			}
+			if r.ByKey {
+				ended := end
+				ended.Subject, ended.ByKey = test.byKey, true
+				if err := l.Observe(0, ended); err != nil {
+					t.Error(err)
+				}
+				if err := l.Observe(0, ledger.Observation{Subject: "third", ByKey: true}); err == nil || !strings.Contains(err.Error(), "is both") {
+					t.Errorf("a key that changes its mind: %v", err)
+				}
+			}
+			if r := record(t, l, 0); r.Fate() != test.then {
+				t.Errorf("%s, want %s", r.Fate(), test.then)
+			}
+			l.Close()
+			if c := l.Count(nil); test.then == ledger.Open && c.Lost != 1 {
+				t.Errorf("in the end %+v", c)
+			}
+		})
+	}
+}
+
 func TestOpen(t *testing.T) {
 	l := newLedger(t, 6)
 	for seq, code := range []int{202, 429, 0, 202, 202} { // 5 is not sent

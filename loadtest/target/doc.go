@@ -22,8 +22,9 @@
 //
 // # How subjects are found
 //
-// A request through the API is known by its subject, which the 202 tells. When the 202 was lost, the item
-// KEY#<sha256 of the Idempotency-Key> of the responses table names it. A request straight to the function has the key
+// A request through the API is known by its subject, which the 202 tells, and which the item KEY#<sha256 of the
+// Idempotency-Key> of the responses table names as well. That item is read once for each request: it finds the subject when
+// the 202 was lost, and finds out a 202 of something in between that names the subject of another request. A request straight to the function has the key
 // itself as its subject. The table's HEAD of the subject says whether it has ended. The times of its answer are in an item
 // whose key ends in the answer's id, and that id is a published formula of the request (see answerID), so it can be read a
 // hundred at a call, too. What is not found under it, such as a system error, is asked for by a query of its own.

@@ -25,7 +25,13 @@ const (
 )
 
 // Observe asks the responses table for the subjects of records, and tells what it has on them, one at a time. Records
-// of which it has nothing are left out. It ends at the first error, of its own or of tell. An answer may be delivered again
+// of which it has nothing are left out.
+//
+// A subject that the client was told is not believed: something between client and API may have answered by itself. Once for
+// each record the table is asked which subject its key has. If that is another or none, it is told in an observation by
+// itself, which a ledger refuses, and what follows is about the subject that the key has.
+//
+// It ends at the first error, of its own or of tell. An answer may be delivered again
 // after its subject has ended: who counts duplicates asks once more in the end.
 func (s *Stack) Observe(ctx context.Context, l *ledger.Ledger, records []ledger.Record, tell func(seq uint64, o ledger.Observation) error) error {
 	var mu sync.Mutex
@@ -48,13 +54,14 @@ func (s *Stack) Observe(ctx context.Context, l *ledger.Ledger, records []ledger.
 type asked struct {
 	seq     uint64
 	subject string
+	byKey   bool // the table has subject by the record's key
 	head    item
 	answers []item
 }
 
 // observe observes up to batchKeys records.
 func (s *Stack) observe(ctx context.Context, l *ledger.Ledger, records []ledger.Record, tell func(uint64, ledger.Observation) error) error {
-	subjects, err := s.subjects(ctx, l, records)
+	subjects, err := s.subjects(ctx, l, records, tell)
 	if err != nil || len(subjects) == 0 {
 		return err
 	}
@@ -96,37 +103,45 @@ func (s *Stack) observe(ctx context.Context, l *ledger.Ledger, records []ledger.
 	return nil
 }
 
-// subjects returns the records with their subjects, and looks for those that the client was not told.
-func (s *Stack) subjects(ctx context.Context, l *ledger.Ledger, records []ledger.Record) ([]asked, error) {
+// subjects returns the records with their subjects. It looks by their keys for those that the client was not told, and for those
+// that it was told and nobody has looked for before. It tells where the client was told otherwise.
+func (s *Stack) subjects(ctx context.Context, l *ledger.Ledger, records []ledger.Record, tell func(uint64, ledger.Observation) error) ([]asked, error) {
 	subjects := make([]asked, 0, len(records))
 	taken := make(map[string]bool, len(records)) // no key may be asked for twice, whatever a stack says
-	add := func(seq uint64, subject string) {
+	add := func(seq uint64, subject string, byKey bool) {
 		if !taken[subject] {
 			taken[subject] = true
-			subjects = append(subjects, asked{seq: seq, subject: subject})
+			subjects = append(subjects, asked{seq: seq, subject: subject, byKey: byKey})
 		}
 	}
-	var unknown []ledger.Record
+	var unsure []ledger.Record
 	var keys []tableKey
 	for _, r := range records {
-		if r.Subject != "" {
-			add(r.Seq, r.Subject)
+		key := l.Key(r.Seq)
+		if r.ByKey || r.Subject == key { // which is the subject of a request straight to the function, see Request
+			add(r.Seq, r.Subject, r.ByKey)
 			continue
 		}
-		unknown = append(unknown, r)
-		keys = append(keys, requestKey(l.Key(r.Seq)))
+		unsure = append(unsure, r)
+		keys = append(keys, requestKey(key))
 	}
 	found, err := s.items(ctx, keys, keyAttributes)
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range unknown {
-		key := l.Key(r.Seq)
-		subject := found[requestKey(key)].text("subject")
-		if subject == "" {
-			subject = key // of a request straight to the function, see Request
+	for i, r := range unsure {
+		subject := found[keys[i]].text("subject")
+		if r.Subject != "" && r.Subject != subject {
+			if err := tell(r.Seq, ledger.Observation{Subject: subject, ByKey: true}); err != nil {
+				return nil, err
+			}
 		}
-		add(r.Seq, subject)
+		switch {
+		case subject != "":
+			add(r.Seq, subject, true)
+		case r.Subject == "":
+			add(r.Seq, l.Key(r.Seq), false)
+		}
 	}
 	return subjects, nil
 }
@@ -168,7 +183,7 @@ func (s *Stack) answers(ctx context.Context, subject string) ([]item, error) {
 // observation is what the items say.
 func (a *asked) observation() ledger.Observation {
 	o := ledger.Observation{
-		Subject: a.subject, TraceID: a.head.text("traceId"), Accepted: a.head.time("acceptedAt"),
+		Subject: a.subject, ByKey: a.byKey, TraceID: a.head.text("traceId"), Accepted: a.head.time("acceptedAt"),
 		Deliveries: int(a.head.number("deliveries")), Events: a.head.count("seen"),
 	}
 	if !a.head.ended() {

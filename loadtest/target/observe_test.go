@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -38,12 +39,20 @@ func ms(after int) attribute {
 	return attribute{N: fmt.Sprint(t0.Add(time.Duration(after) * time.Millisecond).UnixMilli())}
 }
 
-// accept puts what the API stores of a request.
+// accept puts what the API stores of a request. Subject s7 is that of the key run-7.
 func (tab table) accept(subject string) {
+	if seq, ok := strings.CutPrefix(subject, "s"); ok {
+		tab.key("run-"+seq, subject)
+	}
 	tab.put(subject, "HEAD", map[string]any{
 		"status": attribute{S: "pending"}, "acceptedAt": ms(1), "traceId": attribute{S: "1-65647c1a-2b3c4d5e6f708192a3b4c5d6"},
 		"request": attribute{S: `{"id":"` + subject + `-request","source":"api.thin.lambda","specversion":"1.0","type":"com.workload.simulate","subject":"","datacontenttype":"application/cloudevents+json;charset=UTF-8;profile=arvo","dataschema":"#/services/workload/simulate/1.0.0","data":{"sleep_ms":10,"cpu_ms":0,"fail":0,"fanout":0,"pad":""},"time":"2026-11-23T07:00:00.001+00:00","to":"com.workload.simulate","accesscontrol":null,"redirectto":null,"executionunits":null,"traceparent":"00-65647c1a2b3c4d5e6f708192a3b4c5d6-53995c3f42cd8ad8-01","tracestate":null,"parentid":null,"domain":null}`},
 	})
+}
+
+// key puts which subject the API has by a key.
+func (tab table) key(key, subject string) {
+	tab.put("KEY#"+hashOf(key), "KEY", map[string]any{"subject": attribute{S: subject}, "bodyHash": attribute{S: "x"}})
 }
 
 // end puts what the sink stores of an answer.
@@ -190,7 +199,7 @@ func TestObserve(t *testing.T) {
 		if c := l.Count(nil); c.Completed != 250 {
 			t.Errorf("%+v", c)
 		}
-		if n := len(f.called("BatchGetItem")); n != 6 || len(f.called("Query")) != 0 {
+		if n := len(f.called("BatchGetItem")); n != 9 || len(f.called("Query")) != 0 { // of keys, heads and answers
 			t.Errorf("%d batches and %d queries", n, len(f.called("Query")))
 		}
 	})
@@ -240,7 +249,7 @@ func TestObserve(t *testing.T) {
 		tab := table{}
 		tab.complete("s0")
 		tab.complete("found")
-		tab.put("KEY#"+hashOf("run-1"), "KEY", map[string]any{"subject": attribute{S: "found"}, "bodyHash": attribute{S: "x"}})
+		tab.key("run-1", "found")
 		tab.put("run-2", "HEAD", map[string]any{})
 		tab.end("run-2", "completed", "com.workload.simulate", arvo.DeriveID("run-2", "api.thin.lambda", "run-2", "com.workload.simulate", "0", ""))
 		tab.serve(f, 100)
@@ -305,6 +314,7 @@ func TestObserve(t *testing.T) {
 		} {
 			f := newFakeAWS(t)
 			tab := table{}
+			tab.key("run-0", "s0")
 			tab.put("s0", "HEAD", head)
 			tab.serve(f, 100)
 			l := newLedger(t, 1, nil)
@@ -324,7 +334,7 @@ func TestObserve(t *testing.T) {
 		tab := table{}
 		tab.complete("s0")
 		for _, key := range []string{"run-1", "run-2"} {
-			tab.put("KEY#"+hashOf(key), "KEY", map[string]any{"subject": attribute{S: "s0"}})
+			tab.key(key, "s0")
 		}
 		tab.serve(f, 100)
 		l := newLedger(t, 3, func(seq uint64) bool { return seq > 0 })
@@ -332,6 +342,65 @@ func TestObserve(t *testing.T) {
 			t.Fatal(err)
 		}
 		if c := l.Count(nil); c.Completed != 1 || c.Unanswered != 2 {
+			t.Errorf("%+v", c)
+		}
+	})
+	t.Run("keys are asked for once, whether or not their subjects have ended", func(t *testing.T) {
+		f := newFakeAWS(t)
+		tab := table{}
+		for i := range 100 {
+			tab.accept(fmt.Sprintf("s%d", i))
+		}
+		tab.serve(f, 100)
+		s, l := f.open(), newLedger(t, 100, nil)
+		for range 3 {
+			if err := s.Observe(t.Context(), l, l.Open(0, 100), l.Observe); err != nil {
+				t.Fatal(err)
+			}
+		}
+		keys := 0
+		for _, c := range f.called("BatchGetItem") {
+			if strings.Contains(c.body, "KEY#") {
+				keys++
+			}
+		}
+		if n := len(f.called("BatchGetItem")); keys != 1 || n != 4 {
+			t.Errorf("%d batches, %d of them of keys", n, keys)
+		}
+	})
+	t.Run("a 202 that names the subject of another request is found out", func(t *testing.T) {
+		f := newFakeAWS(t)
+		tab := table{}
+		for i := range 4 { // of which 1 was not forwarded, 2 was answered with another's, and 3 is on its way
+			tab.complete(fmt.Sprintf("s%d", i))
+		}
+		tab.key("run-2", "right")
+		tab.complete("right")
+		tab.accept("s3")
+		delete(tab, [2]string{"KEY#" + hashOf("run-1"), "KEY"})
+		tab.serve(f, 100)
+		s, l := f.open(), newLedger(t, 4, nil)
+		var faults []string
+		tell := func(seq uint64, o ledger.Observation) error {
+			if err := l.Observe(seq, o); err != nil {
+				faults = append(faults, err.Error())
+			}
+			return nil
+		}
+		for range 3 { // it is told once
+			if err := s.Observe(t.Context(), l, slices.Collect(l.All()), tell); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := []string{`ledger: subject 1: the client was told "s1", and the servers do not know its key`, `ledger: subject 2: the client was told "s2", and the servers have "right" by its key`}
+		if !slices.Equal(faults, want) {
+			t.Errorf("refused: %q", faults)
+		}
+		if r, ok := l.Subject("right"); !ok || r.Seq != 2 || r.Fate() != ledger.Done {
+			t.Errorf("%+v", r)
+		}
+		l.Close()
+		if c := l.Count(nil); c.Completed != 2 || c.Lost != 2 || c.Acknowledged != 4 {
 			t.Errorf("%+v", c)
 		}
 	})

@@ -215,6 +215,9 @@ func parse(args []string, w io.Writer) (options, error) {
 			o.experiments = []string{experiment.CustomID}
 		}
 	}
+	if err := o.experiment("run").Check(); err != nil { // before anything is built or opened
+		return fail("%v", err)
+	}
 	return o, nil
 }
 

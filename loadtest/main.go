@@ -88,12 +88,29 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return results.Exit(*r)
 }
 
+// experiment is what the options ask of a stack.
+func (o options) experiment(run string) experiment.Config {
+	ask := experiment.Config{
+		RunID: run, Experiments: o.experiments, Quick: !o.full, AWS: o.target == onAWS, Seed: o.seed, Repeats: o.repeats, Work: o.work,
+		Concurrency: o.concurrency, Arrivals: o.arrivals, Custom: o.custom,
+	}
+	if o.target != onAWS {
+		ask.MaxWorkers = localWorkers
+	}
+	if o.slo > 0 {
+		ask.SLO = experiment.SLO{Quantile: experiment.DefaultSLO.Quantile, EndToEnd: o.slo}
+	}
+	return ask
+}
+
 // localWorkers is how many requests are under way at a time on this machine. Each that waits holds an environment of the API's
 // function, which is a process here: with more, a moment's delay starts dozens of them, and these are the next delay.
 const localWorkers = 16
 
 // measure puts the load on a stack.
 func measure(ctx context.Context, o options, t *terminal, r *results.Results, folder *folder) (err error) {
+	ask := o.experiment(r.Run.ID)
+	ask.Watch = t
 	c := target.Config{Stack: o.stack, Region: o.region, Endpoint: o.endpoint, API: o.api}
 	switch o.target {
 	case onLocal:
@@ -133,16 +150,6 @@ func measure(ctx context.Context, o options, t *terminal, r *results.Results, fo
 		t.Note(n)
 	}
 
-	ask := experiment.Config{
-		RunID: r.Run.ID, Experiments: o.experiments, Quick: !o.full, AWS: o.target == onAWS, Seed: o.seed, Repeats: o.repeats, Work: o.work,
-		Concurrency: o.concurrency, Arrivals: o.arrivals, Custom: o.custom, Watch: t,
-	}
-	if o.target != onAWS {
-		ask.MaxWorkers = localWorkers
-	}
-	if o.slo > 0 {
-		ask.SLO = experiment.SLO{Quantile: experiment.DefaultSLO.Quantile, EndToEnd: o.slo}
-	}
 	if r.Run.Setup, err = stack.Setup(ctx); err != nil {
 		return err
 	}

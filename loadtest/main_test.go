@@ -44,6 +44,8 @@ func TestACommandLineThatMeansNothingIsRefused(t *testing.T) {
 		{"no repeats", "--repeats 0", "--repeats 0: it is above 0"},
 		{"a load of one's own and another experiment", "--rate 5 --experiment E1", "--experiment E1 has loads of its own"},
 		{"a stack for a simulation", "--target sim --stack other", "--stack does nothing for target sim"},
+		{"an experiment that is none", "--experiment E99", "E99"},
+		{"arrivals that are none", "--arrivals foo", "foo"},
 		{"an unknown flag", "--nonsense", "nonsense"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -278,7 +278,7 @@ func thousands(n int64) string {
 	return s
 }
 
-func ms(d time.Duration) float64 { return d.Seconds() * 1e3 }
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 func latencyOf(l *stats.Latencies) results.Latency {
 	quantile := func(q float64) *float64 {

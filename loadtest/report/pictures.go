@@ -179,11 +179,14 @@ func list(s []string) string {
 	return strings.Join(s[:len(s)-1], ", ") + " and " + s[len(s)-1]
 }
 
-// loadEnd is when a cell's load ended, in seconds since it began.
+// loadEnd is when the last subject of a cell was due, in seconds since its load began.
 func loadEnd(c results.Cell) float64 {
-	end := 0.0
+	var end, now float64
 	for _, s := range c.Stages {
-		end += s.Seconds
+		now += s.Seconds
+		if s.From+s.To > 0 { // a pause in the end is part of the load's length, but the last subject came before it
+			end = now
+		}
 	}
 	return end
 }

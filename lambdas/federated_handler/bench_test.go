@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"testing"
 	"time"
@@ -57,7 +58,7 @@ func BenchmarkBatch(b *testing.B) {
 				b.Fatal(err)
 			}
 			publisher := broker.NewPublisher(broker.PublisherConfig{Client: bus, Bus: "arvo"})
-			consumer := broker.NewConsumer(broker.ConsumerConfig{Queue: noQueue{}, Handle: router{handlers: handlers, publisher: publisher, create: silent(b).Create}.handle})
+			consumer := broker.NewConsumer(broker.ConsumerConfig{Queue: noQueue{}, Handle: router{handlers: handlers, publisher: publisher, create: silent(b).Create, log: slog.New(slog.DiscardHandler)}.handle})
 			var batch events.SQSEvent
 			for i := range 10 {
 				ev := request(b, c.typ, fmt.Sprint("e", i), c.data)

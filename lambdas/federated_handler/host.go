@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"example.com/arvo/lambdas/arvo"
 	"example.com/arvo/lambdas/broker"
@@ -97,6 +99,7 @@ type router struct {
 	clock     clock
 	publisher *broker.Publisher
 	create    create
+	log       *slog.Logger
 }
 
 func (r router) handle(ctx context.Context, d broker.Delivery) error {
@@ -113,9 +116,40 @@ func (r router) handle(ctx context.Context, d broker.Delivery) error {
 		return err
 	}
 	for i, ev := range out {
+		r.warn(ctx, d.Event, ev)
 		out[i] = r.create.stamp(ctx, d.Event, ev)
 	}
 	return r.publisher.Publish(ctx, out...)
+}
+
+// warn says that a service has answered with a system error. To the queue that is a success, so nobody else would. The text is the
+// service's own, which the answer has as well; of the input there is nothing but its type and who sent it. A delivery that comes again
+// says it again.
+func (r router) warn(ctx context.Context, cause, out arvo.Event) {
+	if !strings.HasPrefix(out.Type, "sys.") || !strings.HasSuffix(out.Type, ".error") {
+		return
+	}
+	var failure struct {
+		Name    string `json:"errorName"`
+		Message string `json:"errorMessage"`
+	}
+	if err := json.Unmarshal(out.Data, &failure); err != nil { // of no handler that is hosted here
+		failure.Name, failure.Message = "", "the system error's data is none"
+	}
+	const most = 1000 // bytes of either: an event holds far more than a line should
+	r.log.WarnContext(ctx, "a service failed and answered with a system error", "service", cause.To, "type", cause.Type,
+		"source", cause.Source, "answer", out.Type, "error_name", clip(failure.Name, most), "error", clip(failure.Message, most))
+}
+
+// clip cuts a text to at most that many bytes, and no character in two.
+func clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most] + "…"
 }
 
 // receivedAt is the key of the time.Time, in the context of a handler, at which its input was taken from the queue.

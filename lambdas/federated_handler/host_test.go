@@ -282,6 +282,62 @@ func TestWhatBecomesOfAnEvent(t *testing.T) {
 	}
 }
 
+// To the queue a system error is a success: without this line the log has nothing of a failure.
+func TestASystemErrorIsAWarningInItsTrace(t *testing.T) {
+	answer := func(typ, data string) map[string]arvo.Handler {
+		ev := request(t, typ, "a1", data)
+		ev.To = thinAPI
+		return map[string]arvo.Handler{"com.one.service": handler(func(context.Context, arvo.Event) ([]arvo.Event, error) {
+			return []arvo.Event{ev}, nil
+		})}
+	}
+	for _, c := range []struct {
+		name     string
+		handlers map[string]arvo.Handler
+		in       arvo.Event
+		want     map[string]string // nil: there is no line
+	}{
+		{"a service that fails", nil, request(t, "com.workload.simulate", "e1", `{"fail":1,"pad":"secret"}`), map[string]string{
+			"level": "WARN", "service": "com.workload.simulate", "type": "com.workload.simulate", "source": thinAPI, "answer": "sys.com.workload.simulate.error",
+			"error_name": "SimulatedFailure", "subject": "order-1", "event_id": "e1",
+			"trace_id": "65647c1a2b3c4d5e6f708192a3b4c5d6", "xray_trace_id": "1-65647c1a-2b3c4d5e6f708192a3b4c5d6",
+		}},
+		{"a service that succeeds", nil, charge(t, "e1"), nil},
+		{"a service that refuses", nil, request(t, "com.payment.charge", "e1", `{"order_id":"o","amount":1,"currency":"EUR","method":"pm_declined"}`), nil},
+		{"a text without end is cut, between characters", answer("sys.com.one.service.error", `{"errorName":"Long","errorMessage":"x`+strings.Repeat("é", 5000)+`","errorStack":"secret"}`),
+			request(t, "com.one.service", "e1", "{}"), map[string]string{"error_name": "Long", "error": "x" + strings.Repeat("é", 499) + "…"}},
+		{"data that is no system error's is kept out", answer("sys.com.one.service.error", `{"errorName":7,"errorMessage":["secret"]}`),
+			request(t, "com.one.service", "e1", "{}"), map[string]string{"level": "WARN", "error_name": "", "error": "the system error's data is none"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := deploy(t, c.handlers)
+			// The trace of a message is in its context, which is what a log line takes it from.
+			d.Consumer = d.around(silent(t).Delivery)
+			if out, failed := d.deliver(t, c.in); failed || len(out) != 1 {
+				t.Fatalf("failed %v, %d events", failed, len(out))
+			}
+			if c.want == nil {
+				if d.log.Len() > 0 {
+					t.Errorf("the log:\n%s", d.log)
+				}
+				return
+			}
+			var line map[string]any
+			if err := json.Unmarshal([]byte(d.log.String()), &line); err != nil {
+				t.Fatalf("one line is due: %v:\n%s", err, d.log)
+			}
+			for key, want := range c.want {
+				if line[key] != want {
+					t.Errorf("%s is %q, want %q", key, line[key], want)
+				}
+			}
+			if id, _ := line["span_id"].(string); len(id) != 16 || strings.Contains(d.log.String(), "secret") {
+				t.Errorf("the log:\n%s", d.log)
+			}
+		})
+	}
+}
+
 func TestAnOutputThatNoBusCarriesIsASystemError(t *testing.T) {
 	pad := strings.Repeat("é", 200_000) // 200,000 characters in 400,000 bytes
 	out, failed := deploy(t, nil).deliver(t, request(t, "com.workload.simulate", "e1", `{"pad":"`+pad+`"}`))

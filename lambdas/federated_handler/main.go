@@ -23,6 +23,8 @@
 // delivery that comes again, after a crash in between or without one, publishes exactly the same events. A step that leaves
 // a workflow with nothing to wake it is a warning in the log: nobody else would say that its client waits for ever.
 //
+// A system error is an answer, and a warning in the log: the type of the event that failed, and the error, in the trace of the subject.
+//
 // # Clock
 //
 // Every minute a rule sends the constant event arvo.clock.tick to the queue. Whoever takes it publishes, for each call of a
@@ -102,7 +104,7 @@ func setup(ctx context.Context, getenv func(string) string) (*broker.Consumer, *
 	clock := clock{workflows: workflows, publisher: publisher, create: t.Create, now: time.Now}
 	return broker.NewConsumer(broker.ConsumerConfig{
 		Queue: sqs.NewFromConfig(cfg), Parallelism: parallelism,
-		Handle: router{handlers: handlers, clock: clock, publisher: publisher, create: t.Create}.handle,
+		Handle: router{handlers: handlers, clock: clock, publisher: publisher, create: t.Create, log: slog.Default()}.handle,
 		Around: t.Delivery,
 	}), t, nil
 }

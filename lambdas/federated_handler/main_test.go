@@ -88,6 +88,13 @@ type deployment struct {
 	bus       *bus
 	workflows *store.Workflows
 	log       *strings.Builder
+	config    broker.ConsumerConfig
+}
+
+// around is the consumer with a decorator, as main has it.
+func (d deployment) around(decorate func(broker.Handle) broker.Handle) *broker.Consumer {
+	d.config.Around = decorate
+	return broker.NewConsumer(d.config)
 }
 
 // deploy makes the function with empty tables. Without handlers it hosts all services.
@@ -118,10 +125,12 @@ func deployOn(t testing.TB, workflowTable store.API, handlers map[string]arvo.Ha
 	}
 	publisher := broker.NewPublisher(broker.PublisherConfig{Client: d.bus, Bus: "arvo"})
 	clock := clock{workflows: d.workflows, publisher: publisher, create: silent(t).Create, now: now}
-	d.Consumer = broker.NewConsumer(broker.ConsumerConfig{
-		Queue: noQueue{}, Handle: router{handlers: handlers, clock: clock, publisher: publisher, create: silent(t).Create}.handle,
-		Log: slog.New(slog.NewJSONHandler(d.log, nil)),
-	})
+	log := slog.New(telemetry.Logs(slog.NewJSONHandler(d.log, nil)))
+	d.config = broker.ConsumerConfig{
+		Queue: noQueue{}, Handle: router{handlers: handlers, clock: clock, publisher: publisher, create: silent(t).Create, log: log}.handle,
+		Log: log,
+	}
+	d.Consumer = broker.NewConsumer(d.config)
 	return d
 }
 

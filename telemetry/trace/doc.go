@@ -11,7 +11,7 @@
 // What it shows:
 //
 //	1-386d4380-000000000000000000000001  258 ms
-//	█ work 132 ms (51 %)   ░ queues 96.5 ms (37 %)   ┄ buses 28.0 ms (11 %)   untraced 1.50 ms (1 %)
+//	█ work 104 ms (40 %)   ░ queues 96.5 ms (37 %)   ┄ buses 56.0 ms (22 %)   untraced 1.50 ms (1 %)
 //
 //	    start      took  0            258 ms
 //	        0   68.0 ms  █████                 arvo-api/live POST /live/events 202
@@ -28,8 +28,9 @@
 //	   242 ms   7.00 ms                   █        DynamoDB PutItem arvo-responses
 //	   249 ms   7.00 ms                    █       DynamoDB UpdateItem arvo-responses
 //
-// How long it took, and which part of it some function worked, events waited in queues or were on their way over a bus
-// while nothing worked, and nothing is known; no moment counts twice. Then, if there are any, what the subject still waits for, and the
+// How long it took, and which part of it the last event to arrive was worked on, waited in queues or was on its way over a bus, and of which
+// nothing is known. Where one event leads to the next, these are the sums of the lines of queues and buses, whatever a sender did after it
+// had sent; of branches it is the one that came back last. No moment counts twice. Then, if there are any, what the subject still waits for, and the
 // failures with their causes. Then the hops: when each began after the first, how long it took, its bar. ✗ marks faults, ! errors that the
 // caller made, ? what is known to have happened and was not reported. Log lines of a hop stand beneath it. At the end: the subject, the
 // console's address, and the traces that this one is linked to. Rows put together what several documents tell of one thing; --json has all
@@ -84,7 +85,7 @@
 //	 "logs":  [{"time": …, "logGroup": …, "message": …}],                            with --logs
 //	 "check": {"whole": true, "path": [nodes], "problems": […], "notes": […], "questions": […]}}   with --check
 //
-// An edge names its ends with their types, as a function and the Lambda service have one name. waitMs is queues and buses;
+// An edge names its ends with their types, as a function and the Lambda service have one name. waitMs is queues and buses, as the summary has them;
 // what is left of durationMs after waitMs and workMs is untraced. "pending": true is there while there is no answer. Of several traces, traceId is the first.
 //
 // # --check

@@ -33,6 +33,6 @@ func Example() {
 	//       2ms       7ms    SQS  [aws]
 	//       8ms      52ms      requests  [AWS::SQS::Queue]
 	//      60ms      30ms        handler  [AWS::Lambda::Function]
-	// worked 40ms waited 50ms
+	// worked 38ms waited 52ms
 	// problems: []
 }

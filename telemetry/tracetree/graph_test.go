@@ -78,13 +78,34 @@ func TestTimes(t *testing.T) {
 	queue := func(n, start, end int) segment.Document { return doc(n, 0, "q", segment.OriginQueue, start, end) }
 	bus := func(n, start, end int) segment.Document { return doc(n, 0, "b", segment.OriginEvents, start, end) }
 	work := func(n, start, end int) segment.Document { return doc(n, 0, "f", segment.OriginFunction, start, end) }
+	beneath := func(parent int, d segment.Document) segment.Document {
+		d.ParentID = id(parent)
+		return d
+	}
 	for _, test := range []struct {
 		name                       string
 		docs                       []segment.Document
 		work, queue, bus, untraced int
 	}{
 		{"one after the other", []segment.Document{work(1, 0, 10), bus(2, 10, 15), queue(3, 15, 35), work(4, 35, 40)}, 15, 20, 5, 0},
-		{"a branch that waits beside one that works is no wait", []segment.Document{work(1, 0, 100), queue(2, 10, 50), bus(3, 5, 10)}, 100, 0, 0, 0},
+		{"an event does not wait for its sender to end", []segment.Document{
+			work(1, 0, 100), beneath(1, bus(2, 10, 15)), beneath(2, queue(3, 15, 35)), beneath(3, work(4, 35, 40)),
+		}, 75, 20, 5, 0},
+		{"a branch that comes back sooner makes no wait", []segment.Document{
+			work(1, 0, 10), beneath(1, bus(2, 10, 12)), beneath(2, work(3, 12, 90)), beneath(1, bus(4, 10, 15)), beneath(4, queue(5, 15, 60)), beneath(5, work(6, 60, 70)),
+		}, 88, 0, 2, 0},
+		{"a branch that comes back later is what is waited for", []segment.Document{
+			work(1, 0, 10), beneath(1, bus(2, 10, 12)), beneath(2, work(3, 12, 65)), beneath(1, bus(4, 10, 15)), beneath(4, queue(5, 15, 60)), beneath(5, work(6, 60, 70)),
+		}, 20, 45, 5, 0},
+		{"a delivery that failed is work, and what lies between two is the queue's", []segment.Document{
+			work(1, 0, 10), beneath(1, queue(2, 10, 60)), beneath(2, work(3, 20, 30)), beneath(2, work(4, 60, 70)),
+		}, 30, 40, 0, 0},
+		{"an event that is still being worked on has waited", []segment.Document{
+			work(1, 0, 50), beneath(1, queue(2, 10, 30)), beneath(2, work(3, 30, -1)),
+		}, 30, 20, 0, 0},
+		{"a moment between two hops is the sender's if it works, and else untraced", []segment.Document{
+			work(1, 0, 20), beneath(1, bus(2, 5, 10)), beneath(2, queue(3, 15, 18)), beneath(3, work(4, 25, 30)),
+		}, 5 + 5 + 2 + 5, 3, 5, 5},
 		{"two waits at once are one", []segment.Document{work(1, 0, 1), queue(2, 1, 50), queue(3, 10, 60)}, 1, 59, 0, 0},
 		{"a queue beats a bus", []segment.Document{bus(1, 0, 20), queue(2, 10, 30)}, 0, 20, 10, 0},
 		{"what nobody reports is untraced", []segment.Document{work(1, 0, 10), work(2, 40, 50)}, 20, 0, 0, 30},

@@ -28,8 +28,8 @@
 //
 // # Waiting
 //
-// [Tree.Times] splits the duration of a trace into work, waiting in queues, transit over buses, and the rest, without
-// counting any moment twice. [Tree.Hops] has the same for each event, and [Hop.Deliveries] the times that a queue gave it out,
+// [Tree.Times] splits the duration of a trace into work, waiting in queues, transit over buses, and the rest, as the last event
+// to arrive spent it: without counting any moment twice, and whatever its senders did after they had sent it. [Tree.Hops] has the same for each event, and [Hop.Deliveries] the times that a queue gave it out,
 // those of which nobody reported included. Where clocks or the precision of times would have a bus begin before its cause, [Span.Began]
 // corrects it.
 //

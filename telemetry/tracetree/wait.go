@@ -2,37 +2,45 @@ package tracetree
 
 import (
 	"cmp"
+	"container/heap"
 	"slices"
 	"time"
 
 	"example.com/arvo/telemetry/segment"
 )
 
-// Times say where the time of a trace went. No moment counts twice: Duration = Work + Queue + Bus + Untraced.
+// Times say where the time of a trace went: what the event that was the last to arrive waited for, moment by moment. A sender that is
+// still at work while its event is on the way holds nobody up, so that moment is the bus's or the queue's. No moment counts
+// twice: Duration = Work + Queue + Bus + Untraced.
 type Times struct {
 	Start, End segment.Time  // of the first and of the last span
 	Duration   time.Duration // between them
 
 	Work     time.Duration // some function or service was at work
-	Queue    time.Duration // otherwise: an event waited in a queue
-	Bus      time.Duration // otherwise: an event crossed a bus
-	Untraced time.Duration // otherwise: nothing is known. Without segments of hops, waiting is found here
+	Queue    time.Duration // the event waited in a queue
+	Bus      time.Duration // the event crossed a bus
+	Untraced time.Duration // nothing is known. Without segments of hops, waiting is found here
 }
 
-// Wait is the time that passed while events were on their way and nothing worked.
+// Wait is the time that passed while the event was on its way to whoever worked on it next.
 func (t Times) Wait() time.Duration { return t.Queue + t.Bus }
 
 // Times of the tree, all of its traces together. The interval of a span runs from its start ([Span.Began]) to its end; spans in
 // progress have none. Segments of hops, that is of buses and queues that a receiver reported, are waits; all other spans
-// are work. Intervals are united before they are measured, so that a branch that waits beside one that works makes no
-// wait, and a subsegment adds nothing to its segment.
+// are work.
+//
+// Of the spans that a moment is in, it belongs to the innermost on the way of the last event, which leads from the root to the hop
+// or receiver that ended last: to a receiver before its queue, to the queue before the bus, to the bus before the sender. All
+// deliveries of a queue on the way are on it, so that a try that failed is work. Where nothing on the way is known, the moment belongs to what
+// is beside it, to work before queues before buses: in a trace without hops, between them, and after the last.
 func (t *Tree) Times() Times {
-	const work, queue, bus, kinds = 0, 1, 2, 3
 	type edge struct {
-		at    segment.Time
-		kind  int
-		delta int
+		at       segment.Time
+		priority int
+		delta    int
 	}
+	const bus, queue, work, kinds = 0, 1, 2, 3 // of spans beside the way, a later kind goes first
+	ranks := t.wayOfLastEvent()
 	var times Times
 	edges := make([]edge, 0, 2*len(t.Spans))
 	for _, s := range t.Spans {
@@ -51,26 +59,68 @@ func (t *Tree) Times() Times {
 		case s.IsBus():
 			kind = bus
 		}
-		edges = append(edges, edge{began, kind, 1}, edge{s.End, kind, -1})
+		priority := ranks[s]*kinds + kind
+		edges = append(edges, edge{began, priority, 1}, edge{s.End, priority, -1})
 	}
 	times.Duration = times.End.Sub(times.Start)
 	slices.SortFunc(edges, func(a, b edge) int { return cmp.Compare(a.at, b.at) })
-	var open [kinds]int
+	open := make(map[int]int) // how many spans of a priority are open
+	var first highest         // what was opened, and may be closed by now
 	var total [kinds]time.Duration
 	for i, e := range edges {
-		if i > 0 {
-			for kind := range open {
-				if open[kind] > 0 {
-					total[kind] += e.at.Sub(edges[i-1].at)
-					break
-				}
-			}
+		for len(first) > 0 && open[first[0]] == 0 {
+			heap.Pop(&first)
 		}
-		open[e.kind] += e.delta
+		if len(first) > 0 {
+			total[first[0]%kinds] += e.at.Sub(edges[i-1].at)
+		}
+		if open[e.priority] += e.delta; e.delta > 0 && open[e.priority] == 1 {
+			heap.Push(&first, e.priority)
+		}
 	}
 	times.Work, times.Queue, times.Bus = total[work], total[queue], total[bus]
 	times.Untraced = times.Duration - times.Work - times.Queue - times.Bus
 	return times
+}
+
+// wayOfLastEvent ranks the spans on the way from a root to the hop, or to the segment that an event led to, that ended last: from 1
+// at the root inwards. Other spans have no rank. A tree without hops has no way.
+func (t *Tree) wayOfLastEvent() map[*Span]int {
+	var last *Span
+	ended := func(s *Span) segment.Time { return max(s.Began(), s.End) }
+	sent := make(map[*Span]bool) // hops, and what is beneath them
+	for _, s := range t.Spans {  // parents come first
+		sent[s] = s.IsBus() || s.IsQueue() || sent[s.Parent]
+		if sent[s] && !s.Subsegment && !s.Inferred && (last == nil || ended(s) >= ended(last)) {
+			last = s
+		}
+	}
+	ranks := make(map[*Span]int)
+	for s := last; s != nil; s = s.Parent {
+		ranks[s] = s.depth + 1
+		if !s.IsQueue() {
+			continue
+		}
+		for _, delivery := range s.Children {
+			if !delivery.Subsegment && !delivery.Inferred {
+				ranks[delivery] = delivery.depth + 1
+			}
+		}
+	}
+	return ranks
+}
+
+// highest is a heap with the highest number first.
+type highest []int
+
+func (h highest) Len() int           { return len(h) }
+func (h highest) Less(i, j int) bool { return h[i] > h[j] }
+func (h highest) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *highest) Push(x any)        { *h = append(*h, x.(int)) }
+func (h *highest) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
 }
 
 // IsBus tells whether the span is the segment of a bus that an event crossed, as its receiver reported it.

@@ -87,11 +87,10 @@ func (t *Tree) Times() Times {
 // at the root inwards. Other spans have no rank. A tree without hops has no way.
 func (t *Tree) wayOfLastEvent() map[*Span]int {
 	var last *Span
-	ended := func(s *Span) segment.Time { return max(s.Began(), s.End) }
 	sent := make(map[*Span]bool) // hops, and what is beneath them
 	for _, s := range t.Spans {  // parents come first
 		sent[s] = s.IsBus() || s.IsQueue() || sent[s.Parent]
-		if sent[s] && !s.Subsegment && !s.Inferred && (last == nil || ended(s) >= ended(last)) {
+		if sent[s] && !s.Subsegment && !s.Inferred && (last == nil || s.End >= last.End) {
 			last = s
 		}
 	}

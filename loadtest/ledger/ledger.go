@@ -321,9 +321,9 @@ func (l *Ledger) Observe(seq uint64, o Observation) error {
 	}
 	if told := r.Subject; o.ByKey && !r.ByKey && told != "" && told != o.Subject {
 		l.forget(r)
-		err := fmt.Errorf("ledger: subject %d: the client was told %q, and the servers have %q by its key", seq, told, o.Subject)
+		err := fmt.Errorf("ledger: subject %d: the client was told %.40q, and the servers have %.40q by its key", seq, told, o.Subject)
 		if o.Subject == "" {
-			err = fmt.Errorf("ledger: subject %d: the client was told %q, and the servers do not know its key", seq, told)
+			err = fmt.Errorf("ledger: subject %d: the client was told %.40q, and the servers do not know its key", seq, told)
 		}
 		nameErr := l.name(r, o.Subject, "")
 		r.ByKey = r.Subject != ""

@@ -113,7 +113,7 @@ func path(t *tracetree.Tree) []node {
 // foreignSegments: what a function sends for a message belongs to the message's trace and not to its invocation's.
 func foreignSegments(t *tracetree.Tree) answer {
 	a := answer{Question: "a function's daemon takes segments of another trace than the invocation's", Answer: cannotTell}
-	published, received := 0, 0
+	published, received, reported := 0, 0, false
 	functions := map[string]bool{}
 	for _, h := range t.Hops() {
 		if h.Creation != nil && h.Creation.Complete() && !h.Creation.Error && !h.Creation.Fault {
@@ -123,10 +123,13 @@ func foreignSegments(t *tracetree.Tree) answer {
 			received++
 			functions[c.Name] = true
 		}
+		reported = reported || h.Bus != nil || h.Queue != nil
 	}
 	switch {
 	case received > 0:
 		a.Answer, a.Evidence = yes, fmt.Sprintf("%s of %s came with a message", count(received, "segment", "segments"), count(len(functions), "function", "functions"))
+	case reported: // nobody but a receiver tells of the way there, and this one was killed, or is at work
+		a.Answer, a.Evidence = yes, "a bus or a queue came, which only receivers report, and no segment of a receiver itself yet"
 	case published > 0 && time.Since(t.Times().End.Time()) < settledAge:
 		a.Evidence = fmt.Sprintf("%s published, and no receiver's segment is in the trace, which may be too young: --wait 30s", count(published, "event was", "events were"))
 	case published > 0:

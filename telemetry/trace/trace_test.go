@@ -106,6 +106,12 @@ func TestGolden(t *testing.T) {
 			r.request(subject, "com.payment.charge", false)
 			return r, subject
 		}, command{check: true}},
+		{"a receiver that has told of the way only", plainly, func() (*recorder, string) {
+			r := newRecorder(9)
+			subject := subjectOn("com.payment.charge", r.trace.String())
+			r.hops(r.request(subject, "com.payment.charge", false), "arvo-requests", 13.8, 41, 96.5, 1)
+			return r, subject
+		}, command{check: true}},
 		{"in progress", plainly, func() (*recorder, string) {
 			r := newRecorder(8)
 			subject := subjectOn("com.payment.charge", r.trace.String())

@@ -308,9 +308,10 @@ func (t *terminal) conclude(r results.Results, folder string) {
 			t.line("%s  %s", t.bold(e.ID), e.Finding)
 		}
 	}
-	var lost, duplicated, subjects, open int
+	var lost, duplicated, subjects, open, dropped int
 	var invalid, elsewhere []string
 	for _, c := range r.Cells {
+		dropped += c.Clock.Dropped
 		subjects, lost, duplicated = subjects+c.Counts.Scheduled, lost+c.Counts.Lost, duplicated+c.Counts.Duplicated
 		open += c.Counts.Open
 		switch c.Validity {
@@ -339,6 +340,9 @@ func (t *terminal) conclude(r results.Results, folder string) {
 	}
 	if r.Run.Clock.N > 0 {
 		t.line("clock offset %+.2f ms ± %.2f ms", r.Run.Clock.OffsetMs, r.Run.Clock.ErrorMs)
+	}
+	if dropped > 0 {
+		t.line("%s", t.bad(count(dropped)+" requests have times of the servers that contradict those of most others"))
 	}
 	for _, n := range r.Run.Notes {
 		t.line("note: %s", n)

@@ -181,7 +181,7 @@ func (m *measurement) cell(c results.Cell, end error) results.Cell {
 	}
 	c.Counts = countsOf(m.ledger.Count(nil))
 	c.Examples = m.examples()
-	c.Clock = results.Clock{OffsetMs: ms(m.clock.Offset), ErrorMs: ms(m.clock.Error), N: m.clock.N}
+	c.Clock = results.Clock{OffsetMs: ms(m.clock.Offset), ErrorMs: ms(m.clock.Error), N: m.clock.N, Dropped: m.clock.Dropped}
 	c.Sender = results.Sender{Workers: m.c.MaxWorkers, CPUCores: m.report.CPUCores}
 	c.Series = m.series(line)
 	m.judge(&c, verdict, line, end)

@@ -25,7 +25,7 @@ func full() Results {
 		Run: Run{
 			ID: "2026-11-23T16-00-00-1", Started: time.Date(2026, 11, 23, 16, 0, 0, 123e6, time.UTC), Ended: time.Date(2026, 11, 23, 16, 1, 2, 0, time.UTC),
 			Interrupted: "Ctrl-C", Command: []string{"--quick", "--seed=7"}, Seed: 7, Target: "local", Stack: "arvo", Region: "us-east-1", Endpoint: "http://127.0.0.1:4566",
-			Git: "0123abc+", Go: "go1.26.0", Host: Host{CPU: "AMD EPYC", Cores: 2, OS: "linux"}, Clock: Clock{OffsetMs: -0.1, ErrorMs: 0.4, N: 100},
+			Git: "0123abc+", Go: "go1.26.0", Host: Host{CPU: "AMD EPYC", Cores: 2, OS: "linux"}, Clock: Clock{OffsetMs: -0.1, ErrorMs: 0.4, N: 100, Dropped: 1},
 			Setup: Setup{
 				Concurrency: 10, Batch: 10, WindowS: 0, Parallelism: 10, VisibilityS: 180, FunctionTimeoutS: 30, ReservedConc: &reserved, ResponsesConc: 5, ResponsesBatch: 10,
 				AccountConc: 1000, MaxReceiveCount: 5, HandlerFunction: "arvo-federated_handler", RequestsMappingID: "5e5c2b2a-0000-4000-8000-000000000000",
@@ -47,7 +47,7 @@ func full() Results {
 				EndToEnd: lat, Uncorrected: lat, Acknowledged: lat, Slip: Latency{N: 960, Mean: 0.2, P50: f(0.1), P90: f(0.4), Max: 2},
 				Waits:  &waits,
 				Counts: Counts{Scheduled: 960, Completed: 960, Acknowledged: 960, Deliveries: 961, Duplicated: 1, Duplicates: 1, Codes: map[string]int{"202": 960}, Errors: map[string]int{}},
-				Clock:  Clock{OffsetMs: -0.1, ErrorMs: 0.4, N: 960}, Sender: Sender{Workers: 64, CPUCores: 0.05}, Series: series,
+				Clock:  Clock{OffsetMs: -0.1, ErrorMs: 0.4, N: 960, Dropped: 1}, Sender: Sender{Workers: 64, CPUCores: 0.05}, Series: series,
 				Slowest:   []Traced{{Subject: "arvo-1", TraceID: "1-5759e988-bd862e3fe1be46a994272793", E2Ems: 512.5, Link: "http://127.0.0.1/trace", Waits: &waits, Hops: []Hop{{Name: "requests", Kind: HopQueue, Depth: 2, StartMs: 4.5, TookMs: f(12.5), Failed: true}}}},
 				Examples:  Examples{Lost: []string{"a"}, DeadLettered: []string{"b"}, Duplicated: []string{"arvo-1"}, Failed: []string{"c"}, Late: []string{"d"}, Unanswered: []string{"e"}},
 				Simulated: &Simulated{CompletedRate: 79, DrainS: f(2.01)},

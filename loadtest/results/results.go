@@ -61,6 +61,7 @@ type Clock struct {
 	OffsetMs float64 `json:"offset_ms"`
 	ErrorMs  float64 `json:"error_ms"`
 	N        int     `json:"n"`
+	Dropped  int     `json:"dropped,omitempty"` // requests whose times contradict those of most others
 }
 
 // Setup is how the stack was set up when it was found: what it is restored to.

@@ -105,7 +105,7 @@ func (o options) experiment(run string) experiment.Config {
 
 // localWorkers is how many requests are under way at a time on this machine. Each that waits holds an environment of the API's
 // function, which is a process here: with more, a moment's delay starts dozens of them, and these are the next delay.
-const localWorkers = 16
+const localWorkers = 12
 
 // measure puts the load on a stack.
 func measure(ctx context.Context, o options, t *terminal, r *results.Results, folder *folder) (err error) {

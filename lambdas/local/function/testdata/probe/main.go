@@ -90,19 +90,19 @@ func main() {
 	case "error":
 		resp, err := http.Post(api+"/2018-06-01/runtime/init/error", "application/json", bytes.NewBufferString(`{"errorType":"Config.Missing","errorMessage":"TABLE is not set"}`))
 		if err == nil {
-			_ = resp.Body.Close()
+			_ = resp.Body.Close() // the process ends with the next line
 		}
 		os.Exit(1)
 	case "second": // the first attempt fails, the second works
 		mark := os.Getenv("MARK")
 		if _, err := os.Stat(mark); err != nil {
-			_ = os.WriteFile(mark, nil, 0o600)
+			_ = os.WriteFile(mark, nil, 0o600) // without it each attempt fails, and the test says so
 			os.Exit(1)
 		}
 	}
 	if file := os.Getenv("ON_SIGTERM"); file != "" {
 		lambda.StartWithOptions(handle, lambda.WithEnableSIGTERM(func() {
-			_ = os.WriteFile(file, []byte("terminated"), 0o600)
+			_ = os.WriteFile(file, []byte("terminated"), 0o600) // without it the test misses the file
 			os.Exit(0)
 		}))
 	}

@@ -30,9 +30,10 @@
 //
 // # Bounds
 //
-// Nesting is bounded by jsontext.MaxDepth, patterns run in linear time, a failing text gives at most maxIssues issues,
-// and a value is held against at most maxSteps alternatives. Numbers are compared as float64; one that is no finite
-// float64 is a failure.
+// Nesting is bounded by jsontext.MaxDepth, patterns run in linear time, and a failing text gives at most maxIssues issues.
+// Where several schemas apply to one value, a recursive schema may double the work with each level of a text: at most
+// maxSteps values are held against one of them, where a long value counts once more for each longStep of its bytes.
+// Numbers are compared as float64; one that is no finite float64 is a failure.
 package jsonschema
 
 import (
@@ -54,6 +55,7 @@ import (
 const (
 	maxIssues = 32
 	maxSteps  = 1 << 18
+	longStep  = 256 // bytes
 )
 
 // errSteps ends a run.
@@ -200,6 +202,7 @@ type run struct {
 	failures int // issues is cut off at maxIssues
 	edits    []edit
 	muted    int // edits are not wanted
+	silent   int // nor are issues, only how many there are
 	steps    int
 }
 
@@ -214,7 +217,7 @@ func (r *run) release() {
 
 func (r *run) fail(code, message string) {
 	r.failures++
-	if len(r.issues) >= maxIssues {
+	if r.silent > 0 || len(r.issues) >= maxIssues {
 		return
 	}
 	path := make([]string, len(r.path))
@@ -230,6 +233,14 @@ func (r *run) failAt(name, code, message string) {
 	r.path = append(r.path, step{name: name})
 	r.fail(code, message)
 	r.path = r.path[:len(r.path)-1]
+}
+
+// bill counts that text[from:to] is held against one of several schemas.
+func (r *run) bill(from, to int) error {
+	if r.steps += 1 + (to-from)/longStep; r.steps > maxSteps {
+		return errSteps
+	}
+	return nil
 }
 
 func (r *run) edit(from, to int, with []byte) {
@@ -261,18 +272,24 @@ func (r *run) value(n *node, i, depth int) (int, error) {
 		return end, err
 	}
 	quiet := func(sub *node) (failures int, err error) { // neither issues nor edits
-		if r.steps++; r.steps > maxSteps {
-			return 0, errSteps
+		if err := r.bill(i, end); err != nil {
+			return 0, err
 		}
-		failed, issues := r.failures, len(r.issues)
+		failed := r.failures
 		r.muted++
+		r.silent++
 		_, err = r.value(sub, i, depth)
 		r.muted--
-		failures = r.failures - failed
-		r.failures, r.issues = failed, r.issues[:issues]
+		r.silent--
+		failures, r.failures = r.failures-failed, failed
 		return failures, err
 	}
 	applied := structural || n.allOf != nil || n.when != nil // who may edit is decided: not the schemas below
+	if applied {
+		if err := r.bill(i, end); err != nil {
+			return end, err
+		}
+	}
 	if n.ref != nil {
 		if applied {
 			r.muted++
@@ -361,8 +378,13 @@ func (r *run) value(n *node, i, depth int) (int, error) {
 	return end, nil
 }
 
-// noAlternative reports a value that fits none: with the issues of the only alternative of its type, if there is one.
+// noAlternative reports a value that fits none: with the issues of the only alternative of its type, if there is one and
+// somebody reads them. To look for them costs another run, of which each level would make two.
 func (r *run) noAlternative(alternatives []*node, i, depth int) error {
+	if r.silent > 0 {
+		r.fail("invalid_union", "fits none of the alternatives")
+		return nil
+	}
 	kind := jsontext.KindAt(r.text, i)
 	var candidate *node
 	var all types

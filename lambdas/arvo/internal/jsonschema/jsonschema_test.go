@@ -186,6 +186,26 @@ func TestHostileTextIsBounded(t *testing.T) {
 	if _, _, err = tree.Apply([]byte(strings.Repeat("[", 100_000)), Check); err == nil {
 		t.Error("unbounded nesting is accepted")
 	}
+	// What is long is tried less often.
+	long := strings.Repeat("[", 12) + `1,"` + strings.Repeat("a", 200_000) + `"` + strings.Repeat("]", 12)
+	if got, want := told(tree, long), " custom: "+errSteps.Error(); got != want {
+		t.Errorf("a long text: got %.200s, want %s", got, want)
+	}
+	both := compile(t, `{"$defs":{"n":{"properties":{"next":{"allOf":[{"$ref":"#/$defs/n"},{"$ref":"#/$defs/n"}]}}}},"$ref":"#/$defs/n"}`)
+	if got, want := told(both, strings.Repeat(`{"next":`, 20)+`{}`+strings.Repeat("}", 20)), " custom: "+errSteps.Error(); got != want {
+		t.Errorf("allOf: got %.200s, want %s", got, want)
+	}
+}
+
+// The one alternative of its type is looked into for the issues, once: were it at each level, a list of twenty would be
+// tried a million times.
+func TestTheEndOfALongListIsToldByItsPlace(t *testing.T) {
+	list := compile(t, `{"type":"object","properties":{"v":{"type":"string"},"next":{"anyOf":[{"$ref":"#"},{"type":"null"}]}}}`)
+	const depth = 60
+	got := told(list, strings.Repeat(`{"v":"a","next":`, depth)+`{"v":1}`+strings.Repeat("}", depth))
+	if want := strings.Repeat("next.", depth) + "v invalid_type: Expected string, received number"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
 }
 
 // schemas draws documents of the keywords whose meaning is the referee's; objects are left open there.

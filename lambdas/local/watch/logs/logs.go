@@ -159,6 +159,15 @@ func placeOf(lines []function.Line, i int) place {
 	return p
 }
 
+// next is the place of the event l, which follows the one at p.
+func (p place) next(l function.Line) place {
+	if at := l.Time.UnixMilli(); at != p.at {
+		return place{at: at}
+	}
+	p.n++
+	return p
+}
+
 // in is the index of the event behind the place.
 func (p place) in(lines []function.Line) int {
 	i, _ := slices.BinarySearchFunc(lines, p.at, func(l function.Line, at int64) int {
@@ -256,36 +265,37 @@ func (a *API) filterLogEvents(_ context.Context, in *filterLogEventsIn) (*filter
 		to++ // FilterLogEvents, unlike GetLogEvents, includes its end
 	}
 	lines := a.lines(group, from, to)
-	i := 0
+	first := 0
 	if in.NextToken != "" {
 		after, err := parsePlace(in.NextToken)
 		if err != nil {
 			return nil, err
 		}
-		i = after.in(lines)
+		first = after.in(lines)
 	}
 	out := &filterLogEventsOut{Events: []filteredLogEvent{}, SearchedLogStreams: []struct{}{}}
-	size := 0
-	for ; i < len(lines); i++ {
-		l := lines[i]
-		if len(in.LogStreamNames) > 0 && !slices.Contains(in.LogStreamNames, l.Stream) || !strings.HasPrefix(l.Stream, in.LogStreamNamePrefix) || !p.Match(l.Message) {
+	size, here := 0, place{at: math.MinInt64}
+	for i, l := range lines {
+		here = here.next(l)
+		if i < first || len(in.LogStreamNames) > 0 && !slices.Contains(in.LogStreamNames, l.Stream) || !strings.HasPrefix(l.Stream, in.LogStreamNamePrefix) || !p.Match(l.Message) {
 			continue
 		}
 		if size += len(l.Message); len(out.Events) == limit || size > maxPage && len(out.Events) > 0 {
-			out.NextToken = placeOf(lines, i).String()
+			out.NextToken = here.String()
 			break
 		}
-		out.Events = append(out.Events, filteredLogEvent{l.Stream, eventOf(l), eventID(l, i)})
+		out.Events = append(out.Events, filteredLogEvent{l.Stream, eventOf(l), eventID(l, here)})
 	}
 	return out, nil
 }
 
-// eventID is an id as long as those of AWS, of digits, in the order of the events' times.
-func eventID(l function.Line, i int) string {
+// eventID is an id as long as those of AWS, of digits, in the order of the events' times. It is the same in every answer,
+// whatever part of the group was asked for: by it aws logs tail --follow knows what it has shown.
+func eventID(l function.Line, p place) string {
 	h := fnv.New64a()
 	h.Write([]byte(l.Stream))
 	h.Write([]byte(l.Message))
-	return fmt.Sprintf("3%013d%020d%022d", l.Time.UnixMilli(), h.Sum64(), i)
+	return fmt.Sprintf("3%013d%020d%022d", p.at, h.Sum64(), p.n)
 }
 
 type getLogEventsIn struct {
@@ -409,7 +419,7 @@ func (a *API) describeLogGroups(_ context.Context, in *describeLogGroupsIn) (*de
 		switch {
 		case name <= in.NextToken,
 			!strings.HasPrefix(name, in.LogGroupNamePrefix),
-			!strings.Contains(strings.ToLower(name), strings.ToLower(in.LogGroupNamePattern)),
+			!strings.Contains(name, in.LogGroupNamePattern),
 			len(in.LogGroupIdentifiers) > 0 && !slices.Contains(in.LogGroupIdentifiers, name) && !slices.Contains(in.LogGroupIdentifiers, a.arn(name)),
 			in.LogGroupClass != "" && in.LogGroupClass != classStandard:
 			continue

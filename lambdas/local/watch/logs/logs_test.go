@@ -142,6 +142,25 @@ func TestFilterLogEvents(t *testing.T) {
 	}
 }
 
+// Who follows a group asks again from the last time that it saw, and knows by their ids which events it has seen.
+func TestEventIDsStayTheSame(t *testing.T) {
+	mux := newMux(system())
+	var all, last events
+	if fault := call(t, mux, "FilterLogEvents", object{"logGroupName": group}, &all); fault != "" {
+		t.Fatal(fault)
+	}
+	if fault := call(t, mux, "FilterLogEvents", object{"logGroupName": group, "startTime": noon.UnixMilli() + 9}, &last); fault != "" {
+		t.Fatal(fault)
+	}
+	if want := all.Events[len(all.Events)-2:]; !slices.Equal(last.Events, want) {
+		t.Errorf("from the last time on: %+v\nwant %+v", last.Events, want)
+	}
+	rows := query(t, mux, object{"logGroupName": group, "startTime": noon.UnixMilli() + 7, "endTime": noon.UnixMilli() + 7, "queryString": "fields @ptr"})
+	if got, want := rows.Results[0][0].Value, all.Events[3].EventID; got != want {
+		t.Errorf("@ptr is %s, want the event's id %s", got, want)
+	}
+}
+
 // Pages of every size, together, are everything, once, also where many events have one time.
 func TestPages(t *testing.T) {
 	s := source{group: nil}
@@ -227,7 +246,8 @@ func TestDescribe(t *testing.T) {
 		{object{"limit": 1}, "[/aws/lambda/api] /aws/lambda/api"},
 		{object{"limit": 1, "nextToken": "/aws/lambda/api"}, "[/aws/lambda/handler] /aws/lambda/handler"},
 		{object{"logGroupNamePrefix": "/aws/lambda/h"}, "[/aws/lambda/handler] "},
-		{object{"logGroupNamePattern": "LAMBDA/A"}, "[/aws/lambda/api] "},
+		{object{"logGroupNamePattern": "lambda/a"}, "[/aws/lambda/api] "},
+		{object{"logGroupNamePattern": "LAMBDA/A"}, "[] "}, // upper and lower case apart, as on AWS
 	} {
 		groups.LogGroups, groups.NextToken = nil, ""
 		fault := call(t, mux, "DescribeLogGroups", c.in, &groups)
@@ -310,6 +330,12 @@ func TestQueries(t *testing.T) {
 			}
 		})
 	}
+	t.Run("until the end of time", func(t *testing.T) {
+		out := query(t, newMux(system()), object{"logGroupName": group, "startTime": 0, "endTime": int64(math.MaxInt64), "queryString": "stats count(*) as n"})
+		if out.String() != "n=6 |" {
+			t.Errorf("%s, want all 6", out)
+		}
+	})
 	t.Run("several groups", func(t *testing.T) {
 		out := query(t, newMux(system()), object{"logGroupNames": []string{group, "/aws/lambda/api"}, "startTime": noon.UnixMilli(), "endTime": noon.UnixMilli() + 5, "queryString": "stats count(*) as n by @log | sort @log"})
 		if got, want := out.String(), "@log=000000000000:/aws/lambda/api n=1 | @log=000000000000:/aws/lambda/handler n=2 |"; got != want || out.Statistics.RecordsScanned != 3 {

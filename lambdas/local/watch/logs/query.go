@@ -92,9 +92,14 @@ func (a *API) startQuery(ctx context.Context, in *startQueryIn) (*startQueryOut,
 	defer cancel()
 	q := &query{id: uuid.NewString(), results: [][]resultField{}, stats: queryStatistics{LogGroupsScanned: float64(len(groups))}}
 	var events []*reader
+	if to < math.MaxInt64 {
+		to++ // a query includes its end
+	}
 	for _, group := range groups {
-		for i, l := range a.lines(group, from, to+1) {
-			events = append(events, &reader{api: a, group: group, index: i, line: l})
+		here := place{at: math.MinInt64}
+		for _, l := range a.lines(group, from, to) {
+			here = here.next(l)
+			events = append(events, &reader{api: a, group: group, place: here, line: l})
 			q.stats.RecordsScanned++
 			q.stats.BytesScanned += float64(len(l.Message))
 		}
@@ -232,7 +237,7 @@ func (a *API) stopQuery(_ context.Context, in *queryID) (*struct{}, error) {
 type reader struct {
 	api     *API
 	group   string
-	index   int
+	place   place
 	line    function.Line
 	decoded bool
 	event   map[string]any
@@ -249,7 +254,7 @@ func (r *reader) get(name string) insights.Value {
 	case "@log":
 		return insights.Text(r.api.options.Account + ":" + r.group)
 	case "@ptr":
-		return insights.Text(eventID(r.line, r.index))
+		return insights.Text(eventID(r.line, r.place))
 	}
 	if !r.decoded {
 		r.event, _ = decodeEvent(r.line.Message)

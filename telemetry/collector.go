@@ -40,7 +40,7 @@ type collector struct {
 	dropped int
 }
 
-// maxPending bounds what waits to be posted, in bytes.
+// maxPending bounds what waits to be posted, in bytes: the span that goes beyond it is the last that is taken.
 const maxPending = 4 << 20
 
 // newCollector reads OTEL_EXPORTER_OTLP_ENDPOINT, _HEADERS and _TIMEOUT, and those with TRACES_ after OTLP_, which win. It is

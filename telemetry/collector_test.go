@@ -1,9 +1,12 @@
 package telemetry_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,7 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
 	"example.com/arvo/telemetry"
+	"example.com/arvo/telemetry/segment"
 )
 
 // A span is what a collector is sent of one.
@@ -206,4 +214,75 @@ func TestAnEnvironmentThatCannotBeIsAnError(t *testing.T) {
 			t.Errorf("%s=%s: %v", c.name, c.value, err)
 		}
 	}
+}
+
+// What waits for a collector has a bound, whatever a library writes into its spans; that spans were dropped is told.
+func TestWhatWaitsForACollectorIsBounded(t *testing.T) {
+	r, url := newReceiver(t)
+	var log bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	t.Cleanup(func() { slog.SetDefault(before) })
+	w := newWorld(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": url})
+	library, large := w.TracerProvider().Tracer("library"), strings.Repeat("x", 512<<10)
+	f := w.Lambda(handlerFunc(func(ctx context.Context, _ []byte) ([]byte, error) {
+		for range 20 {
+			_, s := library.Start(ctx, "large", trace.WithAttributes(attribute.String("text", large)))
+			s.End()
+		}
+		return nil, nil
+	}))
+	if _, err := f.Invoke(invocationContext(t, theHeader, time.Minute), nil); err != nil {
+		t.Fatal(err)
+	}
+	w.sent()
+	if n, most := len(r.bodies[0]), 4<<20+len(large)+10_000; len(r.bodies) != 1 || n < 4<<20 || n > most {
+		t.Errorf("%d requests, the first has %d bytes, at most %d", len(r.bodies), n, most)
+	}
+	if dropped := 21 - len(r.spans); dropped < 10 || !strings.Contains(log.String(), fmt.Sprintf("%d spans were too many to keep", dropped)) {
+		t.Errorf("of 21 spans, %d have arrived; the log has %s", len(r.spans), log.String())
+	}
+}
+
+// An invocation is linked to as many messages as X-Ray takes, and each message to its invocation.
+func TestAnInvocationHasABoundedNumberOfLinks(t *testing.T) {
+	r, url := newReceiver(t)
+	h := &host{world: newWorld(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": url})}
+	h.service = h.Handler(newCharge(nil))
+	var messages []events.SQSMessage
+	for i := range segment.MaxLinks + 10 {
+		messages = append(messages, record(t, fmt.Sprint("m-", i), request(t, fmt.Sprint("e-", i), `{"amount":1}`, true)))
+	}
+	if _, err := h.function().Invoke(invocationContext(t, batchHeader, time.Minute), batch(t, messages...)); err != nil {
+		t.Fatal(err)
+	}
+	h.sent()
+	linked := 0
+	for _, s := range r.spans {
+		if s.Name == "process arvo-requests" && len(s.Links) == 1 {
+			linked++
+		}
+	}
+	if n := len(r.named(t, "batch arvo-requests").Links); n != segment.MaxLinks || linked != len(messages) {
+		t.Errorf("the invocation has %d links, and %d of %d messages one to it", n, linked, len(messages))
+	}
+}
+
+// Spans of no invocation, as of a start-up, wait for the next one, or for the end.
+func TestShutdownSendsWhatWaits(t *testing.T) {
+	r, url := newReceiver(t)
+	env := map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": url}
+	tel, err := telemetry.Setup(t.Context(), telemetry.Config{Getenv: func(name string) string { return env[name] }, Out: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, s := tel.TracerProvider().Tracer("library").Start(t.Context(), "start-up")
+	s.End()
+	if len(r.requests) != 0 {
+		t.Fatal("it did not wait")
+	}
+	if err := tel.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.named(t, "start-up")
 }

@@ -39,7 +39,7 @@ func (t *Telemetry) Delivery(next broker.Handle) broker.Handle {
 	return func(ctx context.Context, d broker.Delivery) (err error) {
 		received := time.Now()
 		outer := scopeOf(ctx)
-		s := &scope{message: &message{tracestate: clip(d.Event.Tracestate, 4*maxTracestate)}, subject: d.Event.Subject, eventID: d.Event.ID}
+		s := &scope{message: new(message), subject: d.Event.Subject, eventID: d.Event.ID}
 		if outer != nil {
 			s.invocation, s.root = outer.invocation, outer.root // the latter if the message has no trace of its own
 		}
@@ -50,6 +50,9 @@ func (t *Telemetry) Delivery(next broker.Handle) broker.Handle {
 		byBus := uuid.Validate(d.Envelope.ID) == nil // a bus gives its envelopes UUIDs
 		direct := queue == "" && d.MessageID == "" && byBus
 		creation, traced := parseTraceparent(d.Event.Traceparent)
+		if traced { // without one that is valid, W3C has nobody look at the tracestate
+			s.message.tracestate = clip(d.Event.Tracestate, 4*maxTracestate)
+		}
 		if !traced && !direct { // the header of an invocation names what is in ctx already
 			creation, traced = parseTraceHeader(d.TraceHeader)
 		}
@@ -156,13 +159,13 @@ func (t *Telemetry) consume(ctx context.Context, s *scope, d broker.Delivery, qu
 		)
 	}
 	if inv := s.invocation; inv != nil && span.IsRecording() {
-		inv.link(ctx, span.SpanContext())
+		inv.link(span.SpanContext())
 	}
 	return ctx, span
 }
 
 // link points from the invocation to a message, as many times as X-Ray takes.
-func (inv *invocation) link(ctx context.Context, message trace.SpanContext) {
+func (inv *invocation) link(message trace.SpanContext) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
 	if inv.recording != nil && inv.links < segment.MaxLinks && !inv.over {

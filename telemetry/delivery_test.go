@@ -204,6 +204,11 @@ func TestAnEventStraightFromTheBus(t *testing.T) {
 			if got := outline(docs); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
+			for _, m := range h.lines() {
+				if m[telemetry.MetricHandlerDuration] != nil && m["Hop"] != "handler" {
+					t.Errorf("a metric of the queue %v, of which there is none", m["Hop"])
+				}
+			}
 			invocation := docs[len(docs)-1]
 			if metadata(invocation)["faas.trigger"] != "pubsub" || !strings.Contains(c.header, "Parent="+invocation.ParentID.String()) {
 				t.Errorf("the invocation is %+v", invocation)

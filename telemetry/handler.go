@@ -163,7 +163,7 @@ func (h *tracedHandler) measure(ctx context.Context, in arvo.Event, out []arvo.E
 	}
 	s := scopeOf(ctx)
 	if s == nil || s.message == nil {
-		h.t.metrics.handled(s, in, h.sourceOr(in), outcome, time.Since(begun))
+		h.t.metrics.handled(s, in, outcome, time.Since(begun))
 		return
 	}
 	s.message.handler, s.message.handled, s.message.outcome = true, time.Since(begun), outcome

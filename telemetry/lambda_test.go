@@ -616,6 +616,34 @@ func TestATimeoutIsCreatedInTheTraceOfTheCall(t *testing.T) {
 	}
 }
 
+// A tracestate says something of one trace: it goes on in that one only.
+func TestATracestateStaysInItsTrace(t *testing.T) {
+	const other = "00-6a0f22220123456789abcdef01234567-2222222222222222-01"
+	for _, c := range []struct{ name, incoming, own, want string }{ // want: the other members of the event's
+		{"of the message's trace", request(t, "e-1", `{}`, true).Traceparent, "", ",k=v"},
+		{"of another trace", request(t, "e-1", `{}`, true).Traceparent, other, ""},
+		{"of a message without a valid traceparent", "00-rubbish", "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			var got arvo.Event
+			deliver := w.Delivery(func(ctx context.Context, _ broker.Delivery) error {
+				got = w.Create(ctx, request(t, "e-2", `{}`, true).WithTrace(c.own, ""))
+				return nil
+			})
+			f := w.Lambda(handlerFunc(func(ctx context.Context, _ []byte) ([]byte, error) {
+				return nil, deliver(ctx, delivered(request(t, "e-1", `{}`, true).WithTrace(c.incoming, "arvo="+facadeID+",k=v")))
+			}))
+			if _, err := f.Invoke(invocationContext(t, batchHeader, time.Minute), nil); err != nil {
+				t.Fatal(err)
+			}
+			if _, rest, _ := strings.Cut(got.Tracestate, "arvo="); len(rest) < 16 || rest[16:] != c.want {
+				t.Errorf("tracestate %q of %s, want %q after arvo", got.Tracestate, got.Traceparent, c.want)
+			}
+		})
+	}
+}
+
 func TestAnEventOfNoTraceBelongsToTheInvocation(t *testing.T) {
 	for _, c := range []struct{ name, traceparent, tracestate string }{
 		{"none", "", ""},

@@ -60,6 +60,7 @@ func (l *logs) Handle(ctx context.Context, record slog.Record) error {
 		})
 	}
 	if len(l.groups) == 0 {
+		record = record.Clone() // another handler may have the same one
 		record.AddAttrs(attrs...)
 		return l.next.Handle(ctx, record)
 	}

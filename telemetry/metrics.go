@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"slices"
@@ -38,6 +39,8 @@ const (
 const (
 	otherType = "other" // EventType of an event that no contract knows
 	anyValue  = "all"   // where there is nothing to tell apart
+
+	hopHandler = "handler" // Hop of what came by no queue
 )
 
 // metrics writes lines of CloudWatch's embedded metric format, from which CloudWatch makes metrics at no call. What happens
@@ -166,7 +169,7 @@ func ms(d time.Duration) float64 { return float64(max(d, 0).Microseconds()) / 10
 // invocation tells of a cold start and of the size of a batch.
 func (m *metrics) invocation(inv *invocation, messages int, cold bool) {
 	if messages > 0 {
-		m.write(inv, line{hop: inv.queue, eventType: anyValue, outcome: anyValue}, measure{MetricBatchSize, unitCount, float64(messages)})
+		m.write(inv, line{hop: cmp.Or(inv.queue, anyValue), eventType: anyValue, outcome: anyValue}, measure{MetricBatchSize, unitCount, float64(messages)})
 	}
 	if cold {
 		m.write(inv, line{hop: "invocation", eventType: anyValue, outcome: anyValue}, measure{MetricColdStarts, unitCount, 1})
@@ -178,10 +181,7 @@ func (m *metrics) message(s *scope, d broker.Delivery, queue, outcome string, be
 	if !s.message.handler {
 		s.message.handled = time.Since(begun)
 	}
-	l := line{hop: queue, eventType: d.Event.Type, outcome: outcome, subject: d.Event.Subject, eventID: d.Event.ID}
-	if queue == "" {
-		l.hop = "queue"
-	}
+	l := line{hop: cmp.Or(queue, hopHandler), eventType: d.Event.Type, outcome: outcome, subject: d.Event.Subject, eventID: d.Event.ID}
 	if sc, ok := parseTraceparent(d.Event.Traceparent); ok {
 		l.trace = sc.TraceID()
 	}
@@ -194,12 +194,12 @@ func (m *metrics) message(s *scope, d broker.Delivery, queue, outcome string, be
 }
 
 // handled tells how long a handler took, outside of a batch.
-func (m *metrics) handled(s *scope, in arvo.Event, _ string, outcome string, took time.Duration) {
+func (m *metrics) handled(s *scope, in arvo.Event, outcome string, took time.Duration) {
 	var inv *invocation
 	if s != nil {
 		inv = s.invocation
 	}
-	m.write(inv, line{hop: "handler", eventType: in.Type, outcome: outcome, subject: in.Subject, eventID: in.ID}, measure{MetricHandlerDuration, unitMS, ms(took)})
+	m.write(inv, line{hop: hopHandler, eventType: in.Type, outcome: outcome, subject: in.Subject, eventID: in.ID}, measure{MetricHandlerDuration, unitMS, ms(took)})
 }
 
 // retried tells that the bus did not take an event at once.

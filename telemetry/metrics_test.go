@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/otel/trace"
 
 	"example.com/arvo/lambdas/broker"
 	"example.com/arvo/telemetry"
@@ -169,5 +171,29 @@ func TestALogLineTellsItsTrace(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A record may go to more than one handler: what one adds to it must not get into the other's.
+func TestARecordIsLeftAsItIs(t *testing.T) {
+	var b bytes.Buffer
+	handler := telemetry.Logs(slog.NewJSONHandler(&b, nil))
+	record := slog.NewRecord(time.Now(), slog.LevelInfo, "m", 0)
+	for i := range 10 { // more than a record holds itself: the rest is in a list that copies of it share
+		record.Add(fmt.Sprint("k", i), i)
+	}
+	for _, id := range []string{"1111111111111111", "2222222222222222"} {
+		span, err := trace.SpanIDFromHex(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Reset()
+		ctx := trace.ContextWithSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: span}))
+		if err := handler.Handle(ctx, record); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(b.String(), "!BUG") || !strings.Contains(b.String(), id) {
+			t.Errorf("span %s: %s", id, b.String())
+		}
 	}
 }

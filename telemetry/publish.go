@@ -36,14 +36,14 @@ func (t *Telemetry) Create(ctx context.Context, ev arvo.Event) arvo.Event {
 	case ok && own.SpanID() == CreationID(own.TraceID(), ev.ID):
 		return ev
 	case ok && own.TraceID() != sc.TraceID():
-		sc, anchor = own, own.SpanID()
+		sc, anchor, state = own, own.SpanID(), "" // that of ctx is of another trace
 	case !sc.IsValid():
 		return ev
+	case s != nil && s.message != nil && state == "":
+		state = s.message.tracestate
 	}
 	if ev.Tracestate != "" {
 		state = ev.Tracestate
-	} else if s != nil && s.message != nil && state == "" {
-		state = s.message.tracestate
 	}
 	return ev.WithTrace(traceparent(sc, CreationID(sc.TraceID(), ev.ID)), withAnchor(anchor, state))
 }
@@ -72,7 +72,7 @@ func (t *Telemetry) Publishing(ctx context.Context, events []arvo.Event) {
 		if inv := outer.invocation; outer.message == nil && inv != nil && inv.recording != nil { // a request: by now it has a subject
 			inv.recording.SetAttributes(semconv.CloudEventsEventType(clip(ev.Type, maxText)))
 			if ok && sc.TraceID() != inv.span.TraceID() { // it came before: the subject has its trace, and this is not it
-				inv.link(ctx, sc)
+				inv.link(sc)
 			} else {
 				inv.recording.SetAttributes(semconv.CloudEventsEventSubject(clip(ev.Subject, segment.MaxAnnotationValue)))
 			}

@@ -61,13 +61,14 @@ func Setup(ctx context.Context, c Config) (*Telemetry, error) {
 		return nil, fmt.Errorf("telemetry: ARVO_TRACE_HOPS is %q; segments or off is due", hops)
 	}
 	var err error
+	if t.collector, err = newCollector(c.Getenv, t.function); err != nil {
+		return nil, fmt.Errorf("telemetry: %w", err)
+	}
+	// Last of what can fail: nobody would close it.
 	if address := c.Getenv("AWS_XRAY_DAEMON_ADDRESS"); address != "" {
 		if t.daemon, err = dialDaemon(ctx, address); err != nil {
 			return nil, fmt.Errorf("telemetry: %w", err)
 		}
-	}
-	if t.collector, err = newCollector(c.Getenv, t.function); err != nil {
-		return nil, fmt.Errorf("telemetry: %w", err)
 	}
 	t.metrics = newMetrics(c.Out, t.function.service, c.Contracts)
 	// Nobody reads what goes nowhere. With somebody to read it, whoever began the trace decides, and we if nobody did.
@@ -93,9 +94,13 @@ const scopeName, scopeVersion = "arvo-instrumentation", "1.0.0"
 // it is not registered globally.
 func (t *Telemetry) TracerProvider() trace.TracerProvider { return t.provider }
 
-// Shutdown closes what Setup has opened. A Lambda does not need it: it is frozen and killed, never asked.
+// Shutdown sends what waits for a collector, and closes what Setup has opened. A Lambda does not need it: it is frozen and killed,
+// never asked.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
 	err := t.provider.Shutdown(ctx)
+	if t.collector != nil {
+		t.collector.flush(ctx)
+	}
 	if t.daemon != nil {
 		err = errors.Join(err, t.daemon.close())
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 	"strconv"
 	"time"
 
@@ -150,7 +151,7 @@ func (m *measurement) cell(c results.Cell, end error) results.Cell {
 		}
 		if d, ok := r.EndToEnd(m.clock); ok {
 			e2e.Record(d, 1)
-			slowest = append(slowest, r)
+			slowest = withSlow(slowest, r)
 		}
 		if d, ok := r.Uncorrected(m.clock); ok {
 			uncorrected.Record(d, 1)
@@ -165,10 +166,7 @@ func (m *measurement) cell(c results.Cell, end error) results.Cell {
 	}
 	c.EndToEnd, c.Uncorrected, c.Acknowledged, c.Slip = latency(e2e), latency(uncorrected), latency(ack), latency(slip)
 	c.Waits = waits.mean()
-	slices.SortStableFunc(slowest, func(a, b ledger.Record) int {
-		return int(b.Stored.Sub(b.Intended) - a.Stored.Sub(a.Intended))
-	})
-	for _, r := range slowest[:min(len(slowest), maxSlowest)] {
+	for _, r := range slowest {
 		d, _ := r.EndToEnd(m.clock) // it has one
 		t := results.Traced{Subject: r.Subject, TraceID: r.TraceID, E2Ems: ms(d)}
 		if r.TraceID != "" || r.Subject != "" {
@@ -186,6 +184,17 @@ func (m *measurement) cell(c results.Cell, end error) results.Cell {
 	c.Series = m.series(line)
 	m.judge(&c, verdict, line, end)
 	return c
+}
+
+// withSlow returns the slowest records, the slowest first, with another one if it is among them.
+func withSlow(slowest []ledger.Record, r ledger.Record) []ledger.Record {
+	took := func(r ledger.Record) time.Duration { return r.Stored.Sub(r.Intended) }
+	i := sort.Search(len(slowest), func(i int) bool { return took(slowest[i]) < took(r) })
+	if i == maxSlowest {
+		return slowest
+	}
+	slowest = slices.Insert(slowest, i, r)
+	return slowest[:min(len(slowest), maxSlowest)]
 }
 
 // measures reports whether the subjects of a stage are measured.

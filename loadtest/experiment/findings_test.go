@@ -1,7 +1,10 @@
 package experiment
 
 import (
+	"cmp"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -165,5 +168,18 @@ func TestARateThatLosesOneSubjectIsNotSustainable(t *testing.T) {
 		if got := test.slo.keeps(m.ledger, ledger.Clock{}, func(string) bool { return true }, test.c); got != test.want {
 			t.Errorf("%s: kept is %t", name, got)
 		}
+	}
+}
+
+func TestTheSlowestAreThoseThatTookLongest(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	var all, slowest []ledger.Record
+	for seq := range uint64(200) {
+		r := ledger.Record{Seq: seq, Intended: 1000, Stored: 1000 + ledger.Instant(rng.IntN(50))} // many take as long as others
+		all, slowest = append(all, r), withSlow(slowest, r)
+	}
+	slices.SortStableFunc(all, func(a, b ledger.Record) int { return cmp.Compare(b.Stored, a.Stored) })
+	if !slices.Equal(slowest, all[:maxSlowest]) {
+		t.Errorf("got %v, want %v", slowest, all[:maxSlowest])
 	}
 }

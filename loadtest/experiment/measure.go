@@ -287,12 +287,6 @@ func (m *measurement) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("experiment: %s: %w", m.spec.id(), err)
 	}
-	transport := request.Transport
-	if transport == nil {
-		own := attack.Transport(m.c.MaxWorkers)
-		defer own.CloseIdleConnections()
-		request.Transport = own
-	}
 	loadCtx, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
 	watchCtx, unwatch := context.WithCancel(context.WithoutCancel(ctx))
@@ -480,7 +474,7 @@ func (m *measurement) last(ctx context.Context, ended error) {
 	case others > 0:
 		m.contaminate(fmt.Sprintf("%d messages of others came into the dead-letter queues", others))
 	}
-	if ended == nil && whole && m.drained { // else they may still be on their way
+	if ended == nil && whole && m.drained && err == nil { // else they may still be on their way, or given up
 		m.ledger.Close()
 	}
 	m.clock = m.ledger.Clock()

@@ -36,6 +36,8 @@ type pretended struct {
 	frozen  func(since time.Duration) time.Duration // until when it stands still
 	unknown bool                                    // the tables cannot be read
 	silent  bool                                    // the tables do not answer at all
+	buried  bool                                    // the dead-letter queues cannot be read
+	tardy   time.Duration                           // that the depths of queues are old when they are told
 
 	mu        sync.Mutex
 	began     time.Time
@@ -374,6 +376,13 @@ func (p *pretended) Restore(ctx context.Context) error {
 func (p *pretended) Depths(context.Context) (experiment.Depths, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	defer func() { // after which the lock is let go of
+		if p.tardy > 0 {
+			p.mu.Unlock()
+			time.Sleep(p.tardy)
+			p.mu.Lock()
+		}
+	}()
 	return experiment.Depths{Requests: len(p.visible), RequestsInFlight: p.flying, Responses: p.answers, RequestsDead: len(p.dead)}, p.died
 }
 
@@ -450,6 +459,9 @@ func (p *pretended) Observe(ctx context.Context, l *ledger.Ledger, records []led
 func (p *pretended) DeadLetters(_ context.Context, tell func(string)) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.buried {
+		return errors.New("AccessDenied")
+	}
 	for _, s := range p.dead {
 		tell(s)
 	}

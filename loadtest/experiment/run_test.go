@@ -515,6 +515,18 @@ func TestWhatIsWrongWithASystemIsSaid(t *testing.T) {
 				t.Errorf("%+v", c.Counts)
 			}
 		}},
+		{name: "one whose dead-letter queues cannot be read loses nobody: they may be there", validity: results.Contaminated, why: []string{"the dead-letter queues could not be read: AccessDenied"}, spoil: func(p *pretended, _ *experiment.Config, w *witness) {
+			p.loses = func(key string) bool { return strings.HasSuffix(key, "00") }
+			w.began = during(p, 0, func() { p.mu.Lock(); defer p.mu.Unlock(); p.buried = true })
+		}, check: func(t *testing.T, _ *experiment.Outcome, c results.Cell) {
+			if c.Counts.Lost != 0 || c.Counts.Open != 9 {
+				t.Errorf("%+v", c.Counts)
+			}
+		}},
+		{name: "one that is slow to tell how much waits is not thereby used by others", validity: results.Valid, spoil: func(p *pretended, c *experiment.Config, w *witness) {
+			c.Custom.Rate = 400
+			w.began = during(p, 0, func() { p.mu.Lock(); defer p.mu.Unlock(); p.tardy = 3 * time.Second })
+		}},
 		{name: "one whose clock is a minute ahead", validity: results.Valid, spoil: func(p *pretended, _ *experiment.Config, _ *witness) {
 			p.ahead = time.Minute
 		}, check: func(t *testing.T, _ *experiment.Outcome, c results.Cell) {

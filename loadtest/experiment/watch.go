@@ -241,12 +241,14 @@ func (w *watch) guard(ctx context.Context) {
 		if w.spec.repeats || w.spec.via == ViaFunction || w.c.AWS {
 			continue // how many messages there should be is not known, or how many there are
 		}
-		// What is counted first can only become more: messages of ours are never more than subjects that are open.
+		// Messages of ours are never more than subjects that are open. Both counts only grow: those that had ended are counted
+		// before the question, those that were sent after it.
+		ended := w.seen.count()
 		d, err := w.depths(ctx)
 		if err != nil {
 			continue // the next question tells whether it is dead
 		}
-		ours := int(w.seen.live.Sent.Load()) - w.seen.count()
+		ours := int(w.seen.live.Sent.Load()) - ended
 		if d.Waiting() > ours+10+ours/10 {
 			crowded++
 		} else {

@@ -65,7 +65,7 @@
 //
 //	local root                                  document
 //	an invocation, parent the facade            subsegment beneath the facade, no node of its own
-//	a message, parent a queue or a creation     segment, name and node of the function, linked to the invocation
+//	a message, parent a queue or a creation     segment, name and node of the function, linked to the invocation, with its request id
 //	a bus, a queue                              segment with a derived id; from a span only for a collector
 //	an entry in another trace                   subsegment by itself
 //	any other span without a local parent       segment of the function

@@ -23,14 +23,10 @@ func (f *function) document(r *root, spans []sdktrace.ReadOnlySpan) segment.Docu
 	d.ParentID = segment.ID(s.Parent().SpanID())
 	switch r.shape {
 	case shapeSegment:
-		d.Name, d.Origin, d.Service = f.name, segment.OriginFunction, f.version
-		resource := f.resource()
-		if d.AWS != nil { // the invocation's request id
-			own := *resource
-			own.RequestID = d.AWS.RequestID
-			resource = &own
+		d.Name, d.Origin, d.Service, d.AWS = f.name, segment.OriginFunction, f.version, f.resource()
+		if r.invocation != nil && r.invocation.resource != nil {
+			d.AWS = r.invocation.resource
 		}
-		d.AWS = resource
 	case shapeInvocation:
 		d.Type = segment.TypeSubsegment
 	case shapeDetached:

@@ -95,5 +95,13 @@ func (f *function) logGroups(arn string) []segment.LogGroup {
 
 func (f *function) resource() *segment.AWS { return f.aws.Load() }
 
+// resourceOf is the resource as one invocation's segments have it. By the id of the request, the lines that Lambda writes of the invocation are
+// found from a message, also when the invocation itself is not sampled, and so no link leads there.
+func (f *function) resourceOf(requestID string) *segment.AWS {
+	r := *f.resource()
+	r.RequestID = clip(requestID, maxText)
+	return &r
+}
+
 // lastPart is what follows the last separator.
 func lastPart(s string, separator byte) string { return s[strings.LastIndexByte(s, separator)+1:] }

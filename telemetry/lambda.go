@@ -16,6 +16,8 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"example.com/arvo/telemetry/segment"
 )
 
 // lastCall is how long before the deadline of an invocation everything that is still open is sent as it is.
@@ -24,9 +26,10 @@ const lastCall = 200 * time.Millisecond
 // An invocation is what is known of one call of the function.
 type invocation struct {
 	span            trace.SpanContext
-	recording       trace.Span // nil when nothing is sampled
-	queue, queueARN string     // that the batch came from; "" for another trigger
-	links           int        // of the invocation's span to messages
+	recording       trace.Span   // nil when nothing is sampled
+	resource        *segment.AWS // of its segments: the function, with the id of the request; nil when no document is made
+	queue, queueARN string       // that the batch came from; "" for another trigger
+	links           int          // of the invocation's span to messages
 
 	mu    sync.Mutex
 	open  map[*root]struct{}
@@ -71,6 +74,9 @@ func (l *tracedLambda) Invoke(ctx context.Context, payload []byte) (out []byte, 
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
 		requestID = lc.AwsRequestID
 		t.function.invoked(lc.InvokedFunctionArn)
+	}
+	if t.daemon != nil { // once for all messages, of which any may be sampled
+		inv.resource = t.function.resourceOf(requestID)
 	}
 	s := &scope{invocation: inv}
 	parent, ok := t.facade(ctx)

@@ -383,8 +383,14 @@ func TestTheFlagOfTheEventDecides(t *testing.T) {
 		if _, err := h.function().Invoke(invocationContext(t, header, time.Minute), batch(t, record(t, "m-1", request(t, "e-1", `{"amount":1}`, c.event)))); err != nil {
 			t.Fatal(err)
 		}
-		if got := outline(h.sent()); got != c.want {
+		docs := h.sent()
+		if got := outline(docs); got != c.want {
 			t.Errorf("invocation %v, event %v: %s", c.invocation, c.event, got)
+		}
+		for _, d := range docs { // by which the lines that Lambda writes are found, link or none
+			if d.Origin == segment.OriginFunction && (d.AWS.RequestID != "req-1" || d.AWS.FunctionARN != functionARN || d.AWS.CloudWatchLogs == nil) {
+				t.Errorf("invocation %v, event %v: a message of the resource %+v", c.invocation, c.event, d.AWS)
+			}
 		}
 	}
 }

@@ -149,3 +149,35 @@ func TestPatternsFit(t *testing.T) {
 		t.Errorf("%d patterns", len(patterns))
 	}
 }
+
+// TestLinesOfAnInvocationThatWasNotSampled: no link leads there, and the lines that Lambda writes name no trace of ours. The receiver's
+// segment has the request id.
+func TestLinesOfAnInvocationThatWasNotSampled(t *testing.T) {
+	const request = "6f1d2c3b-0000-4000-8000-0000000000aa"
+	r, _ := charge(1)
+	for i := range r.docs {
+		if d := &r.docs[i]; d.Name == handler {
+			d.Links, d.AWS.RequestID = nil, request
+		}
+	}
+	tree := tracetree.Build(r.docs)
+	source := fakeLogs{"/aws/lambda/" + handler: {
+		"START RequestId: " + request + " Version: $LATEST",
+		"REPORT RequestId: " + request + "\tDuration: 3 ms",
+		"REPORT RequestId: 6f1d2c3b-0000-4000-8000-0000000000ff\tDuration: 3 ms",
+	}}
+	l, err := readLogs(t.Context(), source, tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPicture(tree, nil, nil)
+	l.place(p)
+	if len(l.lines) != 2 || len(l.rest) != 0 {
+		t.Errorf("%d lines, %d of them of no span", len(l.lines), len(l.rest))
+	}
+	for _, row := range p.rows {
+		if n := len(row.logs); n > 0 != (row.name == handler) {
+			t.Errorf("%d lines beneath %s", n, row.name)
+		}
+	}
+}

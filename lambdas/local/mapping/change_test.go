@@ -91,6 +91,52 @@ func TestABatchInItsWindowEndsAsItBegan(t *testing.T) {
 	})
 }
 
+func TestABatchInItsWindowIsReadAsItBegan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setUp(t, mapping.Ramp{}, func(c *mapping.Config) { c.MaxConcurrency, c.Window = 2, 5*time.Second })
+		b.function.handle = answers(`{"batchItemFailures":[{"itemIdentifier":""}]}`) // all failed, for who reads it
+		b.start()
+		b.send("a")
+		pass(time.Second)
+		b.put(`{"FunctionResponseTypes":["ReportBatchItemFailures"]}`)
+		pass(5 * time.Second)
+		if n := b.queue.Counts().Deleted; n != 1 {
+			t.Errorf("%d deleted, want 1: the batch began without ReportBatchItemFailures", n)
+		}
+		b.send("b")
+		pass(6 * time.Second)
+		if n := b.queue.Counts().Deleted; n != 1 {
+			t.Errorf("%d deleted, want 1: the second batch has failed", n)
+		}
+	})
+}
+
+func TestAnUpdateDoesNotPassTheRamp(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		ramp   mapping.Ramp
+		before int
+		want   int
+	}{
+		{"a ramp that does not rise", mapping.Ramp{Initial: 3, PerMinute: 0, Max: 10}, 0, 3},
+		{"a ramp begins where a lower maximum was", mapping.Ramp{Initial: 5, PerMinute: 60, Max: 10}, 2, 5},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := setUp(t, test.ramp, func(c *mapping.Config) { c.BatchSize, c.MaxConcurrency = 1, test.before })
+				b.function.handle = takes(20 * time.Second)
+				b.start()
+				b.put(`{"ScalingConfig":{"MaximumConcurrency":100}}`)
+				b.send(numbers(50)...)
+				synctest.Wait()
+				if n := b.function.now(); n != test.want {
+					t.Errorf("%d running, want %d", n, test.want)
+				}
+			})
+		})
+	}
+}
+
 func TestAnUpdateDoesNotLookLikeAQuietQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setUp(t, mapping.Ramp{Initial: 2, PerMinute: 60, Max: 20}, func(c *mapping.Config) { c.BatchSize = 1 })

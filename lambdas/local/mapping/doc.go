@@ -31,7 +31,7 @@
 //
 // With the zero Ramp there is only MaxConcurrency, or 1,250. A long poll that ends without a message means that the
 // queue is quiet: the ramp begins anew, and pollers end until two are left, or five with MaxConcurrency, which AWS does
-// not let save calls.
+// not let save calls. While all others are busy, one stays, or the ramp's next step follows when a message comes.
 //
 // As on AWS, messages that come slowly spread over the pollers, so that batches are seldom full when there is no
 // backlog, even with a window: the window belongs to a poller, and five pollers have one each.

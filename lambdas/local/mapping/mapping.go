@@ -153,9 +153,7 @@ func (m *Mapping) disable() {
 // filter of now, or ends when there are more pollers than may be. When all are busy, one more begins to wait if there may
 // be one, for else nobody would before one of them is done.
 func (m *Mapping) change() {
-	if m.limit = min(m.limit, m.max()); m.s.ramp.PerMinute == 0 {
-		m.limit = m.max()
-	}
+	m.limit = max(min(m.limit, m.max()), m.initial())
 	m.changed()
 	m.polling, m.changed = context.WithCancel(m.enabled)
 	if m.receiving == 0 {
@@ -201,7 +199,7 @@ func (m *Mapping) step() {
 	case m.state != Enabled || m.limit >= m.max() || m.throttled > 0:
 	case m.cfg.Queue.Counts().Visible > 0:
 		m.limit++
-		m.start()
+		m.grow()
 	case m.receiving == 0:
 		m.grow() // look again at the next step: nobody else would notice a message
 	}
@@ -211,22 +209,26 @@ func (m *Mapping) step() {
 // what it could not invoke at once, and the pollers are the mapping's concurrency.
 func (m *Mapping) poll() {
 	for m.mayReceive() {
-		batch, quiet := m.collect()
+		cfg, batch, quiet := m.collect()
 		if !m.received(len(batch) > 0, quiet) {
 			return
 		}
 		for len(batch) > 0 {
-			batch = m.invoke(batch)
+			batch = m.invoke(cfg, batch)
 		}
 	}
 }
 
-// mayReceive tells a poller whether to go on, and counts it as receiving if so, as ended if not.
+// mayReceive tells a poller whether to go on, and counts it as receiving if so, as ended if not. One that ends because there
+// are too many leaves the ramp to look after the messages that come while the others are busy.
 func (m *Mapping) mayReceive() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.state != Enabled || m.pollers > m.limit {
 		m.ended()
+		if m.receiving == 0 {
+			m.grow()
+		}
 		return false
 	}
 	m.receiving++
@@ -235,7 +237,8 @@ func (m *Mapping) mayReceive() bool {
 
 // received counts a poller as no longer receiving and tells it whether to go on. When it has got a batch, another
 // poller takes its place if there is none. When nothing at all has come in a long poll, the queue is quiet: the ramp
-// begins anew, and the poller ends if there are more than a quiet queue has.
+// begins anew, and the poller ends if there are more than a quiet queue has. The only one that is not busy stays, for else
+// a message would wait for an invocation to end.
 func (m *Mapping) received(batch, quiet bool) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -251,7 +254,7 @@ func (m *Mapping) received(batch, quiet bool) bool {
 	if m.cfg.MaxConcurrency == 0 {
 		least = min(least, idlePollers)
 	}
-	if m.pollers > least {
+	if m.pollers > least && m.receiving > 0 {
 		m.ended()
 		return false
 	}
@@ -268,10 +271,12 @@ func (m *Mapping) ended() {
 
 // collect receives a batch: what there is or, with a window, what comes until the window has passed, the batch is full
 // or its event is as large as can be. The batch is empty if nothing came, or nothing that the filter lets pass, or if the
-// mapping has been changed meanwhile; quiet tells that a whole long poll has brought nothing.
-func (m *Mapping) collect() (batch []record, quiet bool) {
+// mapping has been changed meanwhile; quiet tells that a whole long poll has brought nothing. cfg is what the batch began
+// with, and by which it is invoked.
+func (m *Mapping) collect() (cfg Config, batch []record, quiet bool) {
 	m.mu.Lock()
-	cfg, filter, enabled, ctx := m.cfg, m.filter, m.enabled, m.polling
+	cfg = m.cfg
+	filter, enabled, ctx := m.filter, m.enabled, m.polling
 	m.mu.Unlock()
 	var end time.Time
 	size, any := 0, false
@@ -282,7 +287,7 @@ func (m *Mapping) collect() (batch []record, quiet bool) {
 				slog.Warn("event source mapping stops polling", "mapping", cfg.ID, "queue", cfg.Queue.Name(), "error", err)
 				m.stop()
 			}
-			return batch, false
+			return cfg, batch, false
 		}
 		if len(messages) > 0 {
 			if !any {
@@ -302,7 +307,7 @@ func (m *Mapping) collect() (batch []record, quiet bool) {
 		}
 		wait = time.Until(end)
 	}
-	return batch, !any
+	return cfg, batch, !any
 }
 
 // inUse brings the pollers of a quiet queue to the number of one in use.
@@ -345,8 +350,7 @@ func (m *Mapping) delete(cfg Config, handles []string) {
 
 // invoke passes as many records of a batch to the function as fit into an event, deletes those that it succeeded with,
 // and returns the others that did not fit.
-func (m *Mapping) invoke(batch []record) (rest []record) {
-	cfg := m.Config()
+func (m *Mapping) invoke(cfg Config, batch []record) (rest []record) {
 	payload, fit, rest := event(batch)
 	n := uint64(len(fit))
 	result, err := m.tryInvoke(cfg, payload, fit)

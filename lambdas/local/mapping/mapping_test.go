@@ -262,9 +262,12 @@ func TestWithoutRampConcurrencyGrowsAtOnce(t *testing.T) {
 	})
 }
 
+// documented is the ramp of "Configuring scaling behavior for SQS event source mappings" in the Lambda developer guide.
+var documented = mapping.Ramp{Initial: 5, PerMinute: 300, Max: 1250}
+
 func TestRamp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := setUp(t, mapping.AWS2026, func(c *mapping.Config) { c.BatchSize = 1 })
+		b := setUp(t, documented, func(c *mapping.Config) { c.BatchSize = 1 })
 		b.function.handle = takes(40 * time.Second)
 		b.send(numbers(7_000)...)
 		b.start()
@@ -293,7 +296,7 @@ func TestRamp(t *testing.T) {
 
 func TestRampGrowsWhenMessagesComeToBusyPollers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := setUp(t, mapping.AWS2026, func(c *mapping.Config) { c.BatchSize = 1 })
+		b := setUp(t, documented, func(c *mapping.Config) { c.BatchSize = 1 })
 		b.function.handle = takes(25 * time.Second)
 		b.start()
 		b.send(numbers(5)...)
@@ -304,6 +307,45 @@ func TestRampGrowsWhenMessagesComeToBusyPollers(t *testing.T) {
 			t.Fatalf("%d running, want 6", b.function.now())
 		}
 	})
+}
+
+// Long invocations keep pollers busy for longer than the others wait in a long poll. One goes on waiting, or the ramp looks.
+func TestAMessageNeedNotWaitForBusyPollers(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		ramp        mapping.Ramp
+		concurrency int
+		within      time.Duration
+	}{
+		{"with a maximum concurrency", mapping.Ramp{}, 10, 0},
+		{"without one", mapping.Ramp{}, 0, 0},
+		{"with a ramp, at its next step", documented, 0, 200 * time.Millisecond},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := setUp(t, test.ramp, func(c *mapping.Config) { c.BatchSize, c.MaxConcurrency = 1, test.concurrency })
+				b.function.handle = func(_ context.Context, in invocation) (mapping.Result, error) {
+					if in.bodies[0] == "short" {
+						time.Sleep(time.Second)
+					} else {
+						time.Sleep(50 * time.Second)
+					}
+					return mapping.Result{}, nil
+				}
+				b.send("long", "long", "long", "long", "long", "short", "short", "short")
+				b.start()
+				pass(30 * time.Second)
+				if n := b.function.now(); n != 5 {
+					t.Fatalf("%d running, want 5", n)
+				}
+				b.send("late")
+				pass(test.within)
+				if n := b.function.now(); n != 6 {
+					t.Errorf("%d running, want 6: nobody receives", n)
+				}
+			})
+		})
+	}
 }
 
 func TestIdlePollers(t *testing.T) {

@@ -36,10 +36,6 @@ type Ramp struct {
 	Max       int // never more of them
 }
 
-// AWS2026 is the ramp of the real service, from "Configuring scaling behavior for SQS event source mappings" in the
-// Lambda developer guide.
-var AWS2026 = Ramp{Initial: 5, PerMinute: 300, Max: 1250}
-
 // Options configure a [Service].
 type Options struct {
 	Invoker Invoker

@@ -22,7 +22,7 @@
 //	predicted   capacity C·B/(o + ⌈B/P⌉·s), backlog and drain, from the setup as it is, and said before anything is sent
 //	loaded      package attack; the oldest subjects are asked for twice a second, which is what Progress tells
 //	drained     until all subjects have ended, or nothing is on its way, or twice the predicted time and some seconds are over
-//	looked at   all subjects once more, and the dead-letter queues; who is nowhere is lost then
+//	looked at   all subjects once more, and the dead-letter queues; who is nowhere is lost then. And how many items the tables have
 //	judged      is it valid, and if not, why
 //
 // A stage of a load is measured or not: the first seconds of a load are a stage of their own, which is not. The completed rate of a
@@ -40,7 +40,9 @@
 //
 //	interrupted         the system died or the run was told to end; what was measured until then is there
 //	contaminated        the system was not this cell's alone, not as it was set up, or stood still for more than a second
-//	                    though there was something to do
+//	                    though there was something to do. Others are noticed by more messages than this cell can have in the
+//	                    queues, and by more items than it can have made in the tables: three subjects, or one in a hundred
+//	                    of its own, go unnoticed, and so does work that leaves no item there
 //	generator-limited   one of a hundred subjects was sent 50 ms late or more, or some were never sent
 //	target-limited      it fell behind with slots to spare (Little's ratio is below 0.9), or the work itself took 1.2 times what was
 //	                    asked for: something else than what is varied was the limit
@@ -52,8 +54,8 @@
 // # Promises
 //
 //   - Whatever ends a run, the system is restored, and every subject that was scheduled is in exactly one count.
-//   - "Lost" is said of subjects that were accepted and are nowhere, when all queues are empty and the tables could be read. Of
-//     others it is said that they are open.
+//   - "Lost" is said of subjects that were accepted and are nowhere, when all queues are empty and the tables and dead-letter
+//     queues could be read. Of others it is said that they are open.
 //   - Equal seeds give equal orders of cells. Cells of one setup stay together, in random order; so do setups. A search has no order
 //     to be random.
 //   - A run that cannot go on has what was measured. A failure before that is an error.
@@ -61,7 +63,8 @@
 // # What was rejected
 //
 // Depths of queues as the measure of a backlog: on AWS they are approximate and a minute late; the ledger counts. They only
-// tell when nothing is on its way, and when others use the system; the latter not on AWS. Purging between cells: a cell that was
+// tell when nothing is on its way, and when others use the system. The latter not on AWS, where tables too tell hours late how many
+// items they have: there nobody notices others, and a load test wants a stack of its own. Purging between cells: a cell that was
 // drained has told how long that takes; only what is left after the deadline is purged. Calibrating each experiment for itself: the
 // overhead is the function's, and one measurement that is told beats five that are not.
 package experiment

@@ -140,6 +140,10 @@ func (r *runner) measure(ctx context.Context, s spec) (results.Cell, error) {
 		m.contaminate(fmt.Sprintf("%d messages were in the queues before it began", n))
 	}
 
+	if m.items, m.counted, err = r.items(ctx); err != nil {
+		return results.Cell{}, r.because(ctx, fmt.Errorf("experiment: count the items of the tables: %w", err))
+	}
+
 	stages := s.load(m.predicted.rate)
 	if err := m.begin(stages); err != nil {
 		return results.Cell{}, err
@@ -188,6 +192,8 @@ type measurement struct {
 	setup       results.Setup
 	predicted   prediction
 	incarnation string
+	items       int  // of the tables, before the load
+	counted     bool // that they are so many is known
 
 	plan    []stage
 	load    *schedule.Schedule
@@ -488,6 +494,7 @@ func (m *measurement) last(ctx context.Context, ended error) {
 			}
 		}
 	}
+	m.contaminate(m.strangers(ctx)...)
 	switch now, err := m.runner.incarnation(ctx); {
 	case err != nil:
 		m.contaminate(fmt.Sprintf("whether the system is the same as before is not known: %v", err))
@@ -499,4 +506,27 @@ func (m *measurement) last(ctx context.Context, ended error) {
 	} else if changed := m.spec.settings.differences(after); len(changed) > 0 && len(m.spec.settings.differences(m.setup)) == 0 {
 		m.contaminate(changed...)
 	}
+}
+
+// strangers tells whether the tables have more items than this cell's subjects can have made: then others use the system too,
+// which below its capacity no queue shows. A few that come from cells before this one are no news.
+func (m *measurement) strangers(ctx context.Context) []string {
+	if !m.counted {
+		return nil
+	}
+	items, _, err := m.runner.items(ctx)
+	if err != nil {
+		return []string{fmt.Sprintf("how many items the tables have could not be read again: %v", err)}
+	}
+	ours := 0
+	for r := range m.ledger.All() {
+		if r.Sent != 0 {
+			ours += 2 + max(1, r.Events) // an answer may have come since we asked
+		}
+	}
+	others := items - m.items - ours
+	if others <= 10+ours/100 {
+		return nil
+	}
+	return []string{fmt.Sprintf("others use the system: %d items more are in the tables than its subjects have", others)}
 }

@@ -37,6 +37,7 @@ type pretended struct {
 	unknown bool                                    // the tables cannot be read
 	silent  bool                                    // the tables do not answer at all
 	buried  bool                                    // the dead-letter queues cannot be read
+	old     bool                                    // the tables do not tell now how many items they have
 	tardy   time.Duration                           // that the depths of queues are old when they are told
 
 	mu        sync.Mutex
@@ -314,6 +315,18 @@ func (p *pretended) answer(key string, received, answered time.Time) {
 	o.Deliveries++
 }
 
+// others asks for ten subjects a second, for three seconds.
+func (p *pretended) others() {
+	for i := range 30 {
+		key := fmt.Sprint("other-", i)
+		p.mu.Lock()
+		p.subjects[key] = &subject{name: key}
+		p.mu.Unlock()
+		p.put(&message{key: key, work: 50 * time.Millisecond})
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
 // What an experiment asks of it.
 
 var _ experiment.System = (*pretended)(nil)
@@ -384,6 +397,19 @@ func (p *pretended) Depths(context.Context) (experiment.Depths, error) {
 		}
 	}()
 	return experiment.Depths{Requests: len(p.visible), RequestsInFlight: p.flying, Responses: p.answers, RequestsDead: len(p.dead)}, p.died
+}
+
+func (p *pretended) Items(context.Context) (int, bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.unknown && p.died == nil {
+		return 0, false, errors.New("ProvisionedThroughputExceededException")
+	}
+	n := 0
+	for _, s := range p.subjects {
+		n += 2 + s.o.Events
+	}
+	return n, !p.old, p.died
 }
 
 func (p *pretended) Purge(context.Context) error {

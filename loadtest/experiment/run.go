@@ -321,6 +321,12 @@ func (r *runner) depths(ctx context.Context) (Depths, error) {
 	return r.sys.Depths(ctx)
 }
 
+func (r *runner) items(ctx context.Context) (n int, now bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, r.limits.call)
+	defer cancel()
+	return r.sys.Items(ctx)
+}
+
 func (r *runner) incarnation(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.limits.call)
 	defer cancel()

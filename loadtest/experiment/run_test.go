@@ -493,6 +493,12 @@ func TestWhatIsWrongWithASystemIsSaid(t *testing.T) {
 				}
 			})
 		}},
+		{name: "one that others use, though it has room for all", validity: results.Contaminated, why: []string{"others use the system: 90 items more are in the tables than its subjects have"}, spoil: func(p *pretended, _ *experiment.Config, w *witness) {
+			w.began = during(p, time.Second, p.others)
+		}},
+		{name: "one that others use unseen, as its tables do not tell", validity: results.Valid, spoil: func(p *pretended, _ *experiment.Config, w *witness) {
+			p.old, w.began = true, during(p, time.Second, p.others)
+		}},
 		{name: "one that is changed by others", validity: results.Contaminated, why: []string{"not the same as before: it was \"version 0\" and is \"version 1\""}, spoil: func(p *pretended, _ *experiment.Config, w *witness) {
 			w.began = during(p, 2*time.Second, func() { p.mu.Lock(); defer p.mu.Unlock(); p.version++ })
 		}},

@@ -24,6 +24,10 @@ type System interface {
 	// Depths returns how many messages the queues hold. On AWS the numbers are approximate, and late.
 	Depths(ctx context.Context) (Depths, error)
 
+	// Items returns how many items the tables have of all subjects: at most two of each, and one for each different answer.
+	// It reports false where that is told hours late, as on AWS.
+	Items(ctx context.Context) (n int, now bool, err error)
+
 	// Purge empties the queues that hold requests and responses, not the dead-letter queues.
 	Purge(ctx context.Context) error
 

@@ -35,6 +35,7 @@
 //     call tells of; the local stack obeys at once.
 //   - Rules that invoke the function need a permission that template.yaml does not give. Such a route is refused on AWS.
 //   - SQS on AWS answers counts that are approximate. The end of a load is what the ledger says, not an empty queue.
+//   - DynamoDB on AWS tells how many items a table had hours ago, so what others do there is not noticed ([Stack.Items]).
 //
 // # Design
 //

@@ -58,7 +58,11 @@ func TestLocal(t *testing.T) {
 	}
 
 	t.Run("subjects through the API end, and are found without the 202", func(t *testing.T) {
+		before := items(t, s)
 		l := load(t, s, "api", "by-api", 20, func(seq uint64) bool { return seq%4 == 3 })
+		if made := items(t, s) - before; made != 20*3 { // what experiments take for granted
+			t.Errorf("20 subjects have %d items", made)
+		}
 		for r := range l.All() {
 			if r.Status != ledger.Completed || r.Deliveries != 1 || r.Events != 1 || r.TraceID == "" {
 				t.Fatalf("%+v", r)
@@ -88,7 +92,11 @@ func TestLocal(t *testing.T) {
 		})
 	})
 	t.Run("straight to the function they end, too", func(t *testing.T) {
+		before := items(t, s)
 		l := load(t, s, "none", "by-none", 5, func(uint64) bool { return false })
+		if made := items(t, s) - before; made > 5*3 {
+			t.Errorf("5 subjects have %d items", made)
+		}
 		for r := range l.All() {
 			if r.Status != ledger.Completed || r.Subject != l.Key(r.Seq) || r.Received == 0 || r.Accepted != 0 {
 				t.Errorf("%+v", r)
@@ -361,6 +369,14 @@ func eventually(t *testing.T, done func() (bool, error)) {
 	}
 }
 
+func items(t *testing.T, s *target.Stack) int {
+	t.Helper()
+	n, now, err := s.Items(t.Context())
+	if err != nil || !now {
+		t.Fatalf("%t, %v", now, err)
+	}
+	return n
+}
 func incarnation(t *testing.T, s *target.Stack) string {
 	t.Helper()
 	text, err := s.Incarnation(t.Context())

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -266,6 +267,22 @@ func (s *Stack) items(ctx context.Context, keys []tableKey, p projection) (map[t
 		pause = min(2*pause, 2*time.Second)
 	}
 	return found, nil
+}
+
+// Items returns how many items the responses table has: of a subject its HEAD, the item of its key, and one for each different
+// answer. AWS counts them every six hours or so, and is not asked.
+func (s *Stack) Items(ctx context.Context) (n int, now bool, err error) {
+	if !s.local {
+		return 0, false, nil
+	}
+	out, err := s.tables.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &s.parts.responseTable})
+	if err == nil && (out.Table == nil || out.Table.ItemCount == nil) {
+		err = errors.New("the answer does not tell")
+	}
+	if err != nil {
+		return 0, false, s.wrap("how many items table "+s.parts.responseTable+" has", err)
+	}
+	return int(*out.Table.ItemCount), true, nil
 }
 
 // An item is one of DynamoDB; its readers return the zero value for an attribute that is absent or of another type.

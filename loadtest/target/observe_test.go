@@ -17,6 +17,7 @@ import (
 	"example.com/arvo/lambdas/arvo"
 	"example.com/arvo/loadtest/ledger"
 	"example.com/arvo/loadtest/schedule"
+	"example.com/arvo/loadtest/target"
 )
 
 // A table is the responses table behind a fakeAWS: items in DynamoDB's JSON by partition and sort key.
@@ -473,4 +474,29 @@ func BenchmarkObserve(b *testing.B) {
 func hashOf(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(sum[:])
+}
+
+func TestItemsAreCountedWhereTheyAreTold(t *testing.T) {
+	f := newFakeAWS(t)
+	c := f.config()
+	c.Endpoint = "http://127.0.0.1:4566"
+	local, err := target.Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(local.Close)
+	f.says("DescribeTable", 200, `{"Table":{"TableName":"shop-responses","ItemCount":1234}}`)
+	if n, now, err := local.Items(t.Context()); n != 1234 || !now || err != nil {
+		t.Errorf("%d, %t, %v", n, now, err)
+	}
+	if asked := f.called("DescribeTable")[0].member("TableName"); asked != "shop-responses" {
+		t.Errorf("asked for %v", asked)
+	}
+	f.says("DescribeTable", 200, `{"Table":{}}`)
+	if _, _, err := local.Items(t.Context()); err == nil || !strings.Contains(err.Error(), "how many items table shop-responses has: the answer does not tell") {
+		t.Error(err)
+	}
+	if n, now, err := f.open().Items(t.Context()); n != 0 || now || err != nil || len(f.called("DescribeTable")) != 2 {
+		t.Errorf("on AWS %d, %t, %v, after %d calls", n, now, err, len(f.called("DescribeTable")))
+	}
 }

@@ -1,6 +1,7 @@
 package arvo
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -149,6 +150,9 @@ func (e *Event) complete(d *Draft, data json.RawMessage, dataErr error) error {
 	if e.To == "" {
 		e.To = e.Type
 	}
+	if dataErr == nil {
+		dataErr = tooDeep(data)
+	}
 	kinds := e.kinds()
 	c := checker{event: e, kinds: &kinds, noData: reason(dataErr)}
 	return c.check()
@@ -256,7 +260,7 @@ func (e Event) AppendJSON(dst []byte) ([]byte, error) {
 		slices.SortStableFunc(integers, func(x, y Extension) int {
 			m, _ := integerName(x)
 			n, _ := integerName(y)
-			return int(int64(m) - int64(n))
+			return cmp.Compare(m, n)
 		})
 		for _, x := range integers {
 			dst = append(appendMember(dst, x.Name, x.Value), ',')

@@ -114,6 +114,31 @@ func TestNewEncodesWhatNamesSomething(t *testing.T) {
 	}
 }
 
+// nested is objects within objects, so many levels.
+func nested(levels int) json.RawMessage {
+	return json.RawMessage(strings.Repeat(`{"a":`, levels-1) + "{}" + strings.Repeat("}", levels-1))
+}
+
+func TestDataMayBeAsDeepAsParseReadsIt(t *testing.T) {
+	d := draft()
+	d.Data = nested(127)
+	e, err := arvo.New(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := e.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := arvo.Parse(text); err != nil {
+		t.Error(err)
+	}
+	e.Data = nested(128)
+	if err := e.Validate(); err == nil {
+		t.Error("Validate accepts what Parse would not read")
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -133,11 +158,19 @@ func TestNewRefuses(t *testing.T) {
 		{"data that is a list", func(d *arvo.Draft) { d.Data = []int{1} }, []string{" invalid_type"}},
 		{"data without a JSON form", func(d *arvo.Draft) { d.Data = map[string]any{"a": math.NaN()} }, []string{" custom"}},
 		{"data that is broken", func(d *arvo.Draft) { d.Data = json.RawMessage(`{"a":}`) }, []string{" custom"}},
+		{"data that writes itself in no UTF-8", func(d *arvo.Draft) { d.Data = map[string]any{"a": json.RawMessage("\"\xff\"")} }, []string{" custom"}},
+		{"data one level deeper than Parse reads an event", func(d *arvo.Draft) { d.Data = nested(128) }, []string{" custom"}},
+		{"data of maps that is too deep", func(d *arvo.Draft) { d.Data = map[string]any{"a": nested(300)} }, []string{" custom"}},
+		{"an id that is not UTF-8", func(d *arvo.Draft) { d.ID = "x\xff" }, []string{"/id invalid_string"}},
+		{"a content type that is not UTF-8", func(d *arvo.Draft) { d.DataContentType = "application/json\xff" }, []string{"/datacontenttype invalid_string"}},
+		{"an access control that is not UTF-8", func(d *arvo.Draft) { d.AccessControl = "\xff" }, []string{"/accesscontrol invalid_string"}},
+		{"a trace context that is not UTF-8", func(d *arvo.Draft) { d.Traceparent, d.Tracestate = "\xff", "\xff" }, []string{"/traceparent invalid_string", "/tracestate invalid_string"}},
 		{"infinite units", func(d *arvo.Draft) { d.ExecutionUnits = new(math.Inf(1)) }, []string{"/executionunits invalid_type"}},
 		{"units that are no number", func(d *arvo.Draft) { d.ExecutionUnits = new(math.NaN()) }, []string{"/executionunits invalid_type"}},
 		{"a domain with a capital", func(d *arvo.Draft) { d.Domain = "External" }, []string{"/domain invalid_string"}},
 		{"an extension with a dash", func(d *arvo.Draft) { d.Extensions = []arvo.Extension{{"a-b", json.RawMessage("1")}} }, []string{"/a-b invalid_string"}},
 		{"an extension that is a list", func(d *arvo.Draft) { d.Extensions = []arvo.Extension{{"a", json.RawMessage("[1]")}} }, []string{"/a invalid_union"}},
+		{"an extension that is an object behind white space", func(d *arvo.Draft) { d.Extensions = []arvo.Extension{{"a", json.RawMessage(" {}")}} }, []string{"/a invalid_union"}},
 		{"an extension that is not JSON", func(d *arvo.Draft) { d.Extensions = []arvo.Extension{{"a", json.RawMessage(`1,"b":2`)}} }, []string{"/a invalid_union"}},
 		{"an extension called like an attribute", func(d *arvo.Draft) { d.Extensions = []arvo.Extension{{"source", json.RawMessage(`"evil"`)}} }, []string{"/source custom"}},
 		{"an extension twice", func(d *arvo.Draft) {

@@ -1,8 +1,10 @@
 package arvo
 
 import (
+	"bytes"
 	"math"
 	"strings"
+	"unicode/utf8"
 
 	"example.com/arvo/lambdas/jsontext"
 )
@@ -17,7 +19,7 @@ type ValidationError struct {
 type Issue struct {
 	Path    []string `json:"path"`    // attribute or member names and array indexes from the root; empty is the whole
 	Code    string   `json:"code"`    // one of the Code constants
-	Message string   `json:"message"` // for people; holds no data except numbers out of the schema
+	Message string   `json:"message"` // for people; what it quotes is the schema's, and nothing of the data
 }
 
 // The codes of issues. They are those of the original implementation (zod's), so answers compare across languages.
@@ -142,9 +144,24 @@ func (e Event) Validate() error {
 	kinds := e.kinds()
 	c := checker{event: &e, kinds: &kinds}
 	if kinds[attrData] == jsontext.Object {
-		c.noData = reason(jsontext.Valid(e.Data))
+		err := jsontext.Valid(e.Data)
+		if err == nil {
+			err = tooDeep(e.Data)
+		}
+		c.noData = reason(err)
 	}
 	return c.check()
+}
+
+// tooDeep is what is wrong with data, a JSON text, that nests so deep that Parse would not read an event with it: there it
+// lies one level deeper.
+func tooDeep(data []byte) error {
+	// A level takes two brackets: most data need not be walked through.
+	if len(data) < 2*jsontext.MaxDepth || bytes.Count(data, []byte{'{'})+bytes.Count(data, []byte{'['}) < jsontext.MaxDepth {
+		return nil
+	}
+	_, err := jsontext.Value(data, jsontext.Space(data, 0), 1)
+	return err
 }
 
 // reason is what err says, "" for nil.
@@ -253,6 +270,13 @@ func (c *checker) text(a attribute, s string, nullable bool) bool {
 	return true
 }
 
+// free checks an attribute that may be any text. (What keeps to a grammar or is URI-encoded is ASCII.)
+func (c *checker) free(a attribute, s string, nullable bool) {
+	if c.text(a, s, nullable) && !utf8.ValidString(s) {
+		c.add(a, CodeInvalidString, "must be UTF-8")
+	}
+}
+
 func (c *checker) uri(a attribute, s string, nullable bool) {
 	if c.text(a, s, nullable) && !uriEncoded(s) {
 		c.add(a, CodeCustom, "must be URI-encoded, the way encodeURI writes it")
@@ -261,7 +285,7 @@ func (c *checker) uri(a attribute, s string, nullable bool) {
 
 func (c *checker) core() {
 	e := c.event
-	c.text(attrID, e.ID, false)
+	c.free(attrID, e.ID, false)
 	if c.is(attrTime, jsontext.String, false) && !isTime(e.Time) {
 		c.add(attrTime, CodeInvalidString, "must be an RFC 3339 time with a zone")
 	}
@@ -273,7 +297,8 @@ func (c *checker) core() {
 		c.add(attrType, CodeInvalidString, "must be a reverse-DNS name of at least three lower-case segments")
 	}
 	c.uri(attrSubject, e.Subject, false)
-	if c.text(attrDataContentType, e.DataContentType, false) && e.DataContentType != DataContentType &&
+	c.free(attrDataContentType, e.DataContentType, false)
+	if c.kinds[attrDataContentType] == jsontext.String && e.DataContentType != DataContentType &&
 		!strings.Contains(e.DataContentType, "application/cloudevents+json") &&
 		!strings.Contains(e.DataContentType, "application/json") {
 		c.add(attrDataContentType, CodeCustom, "must contain application/cloudevents+json or application/json")
@@ -299,22 +324,22 @@ func (c *checker) data() {
 func (c *checker) arvo() {
 	e := c.event
 	c.uri(attrTo, e.To, true)
-	c.text(attrAccessControl, e.AccessControl, true)
+	c.free(attrAccessControl, e.AccessControl, true)
 	c.uri(attrRedirectTo, e.RedirectTo, true)
 	if c.is(attrExecutionUnits, jsontext.Number, true) {
 		if u := *e.ExecutionUnits; math.IsNaN(u) || math.IsInf(u, 0) {
 			c.add(attrExecutionUnits, CodeInvalidType, "Expected a finite number")
 		}
 	}
-	c.text(attrParentID, e.ParentID, true)
+	c.free(attrParentID, e.ParentID, true)
 	if c.text(attrDomain, e.Domain, true) && !isDomain(e.Domain) {
 		c.add(attrDomain, CodeInvalidString, "must contain only lower-case letters, digits and dots")
 	}
 }
 
 func (c *checker) otel() {
-	c.text(attrTraceparent, c.event.Traceparent, true)
-	c.text(attrTracestate, c.event.Tracestate, true)
+	c.free(attrTraceparent, c.event.Traceparent, true)
+	c.free(attrTracestate, c.event.Tracestate, true)
 }
 
 func (c *checker) extensions() {
@@ -344,7 +369,7 @@ func extensionIssue(x Extension) (code, message string) {
 	if _, reserved := attributeNamed([]byte(x.Name)); reserved {
 		return CodeCustom, "an extension must not be called like an attribute"
 	}
-	switch jsontext.KindAt(x.Value, 0) {
+	switch jsontext.KindAt(x.Value, jsontext.Space(x.Value, 0)) {
 	case jsontext.Array, jsontext.Object:
 		return CodeInvalidUnion, "an extension must be a string, a number, a boolean or null"
 	}

@@ -373,7 +373,8 @@ func AppendNumber(dst []byte, f float64) []byte {
 }
 
 // Marshal is v as compact JSON in the manner of AppendString: what encoding/json makes of v, with neither HTML
-// characters nor U+2028 and U+2029 escaped. A json.RawMessage is checked and compacted, not re-encoded.
+// characters nor U+2028 and U+2029 escaped. A json.RawMessage is checked and compacted, not re-encoded. What writes itself,
+// a RawMessage within v too, in anything but UTF-8 is an error.
 func Marshal(v any) ([]byte, error) {
 	if raw, ok := v.(json.RawMessage); ok {
 		return Compact(raw)
@@ -389,6 +390,9 @@ func Marshal(v any) ([]byte, error) {
 		return nil, err
 	}
 	out := bytes.TrimSuffix(e.buf.Bytes(), []byte("\n"))
+	if !utf8.Valid(out) { // of a value that writes itself, encoding/json does not ask
+		return nil, &SyntaxError{firstInvalid(out), "broken UTF-8"}
+	}
 	if bytes.Contains(out, []byte(`\u202`)) {
 		return unescapeSeparators(out), nil
 	}

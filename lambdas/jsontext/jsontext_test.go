@@ -194,6 +194,12 @@ func TestMarshalEscapesNothingThatStringifyDoesNot(t *testing.T) {
 	if _, err := Marshal(json.RawMessage(`{"a":}`)); err == nil {
 		t.Error("a raw message that is not JSON is accepted")
 	}
+	broken := json.RawMessage("\"\xff\"")
+	for _, v := range []any{broken, map[string]any{"within": broken}} { // encoding/json passes it on
+		if got, err := Marshal(v); err == nil {
+			t.Errorf("a raw message that is not UTF-8 became %q", got)
+		}
+	}
 }
 
 func TestCompactDropsWhiteSpaceOutsideOfStringsOnly(t *testing.T) {

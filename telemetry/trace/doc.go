@@ -52,7 +52,7 @@
 //	--region         of AWS; default: as the AWS CLI has it
 //	--wait           how long to wait for the answer of a subject that has none yet, as 30s
 //	--logs           log lines beneath each hop, from the log groups that the segments name: those with the trace's id, and what Lambda
-//	                 says of the invocations
+//	                 says of the invocations; of a group that has very many, the first ones, and a note that there are more
 //	--check          is the trace whole? See below
 //	--json           for programs. See below
 //

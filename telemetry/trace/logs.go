@@ -20,8 +20,13 @@ import (
 	"example.com/arvo/telemetry/tracetree"
 )
 
+// Bounds of what is read, whatever the groups hold: a busy group may have more about a trace than anybody wants, and most of it in lines of metrics.
 const (
-	maxLines  = 500             // of one log group
+	maxLines  = 500      // of one log group that are shown
+	maxRead   = 10_000   // of one log group that are looked at
+	maxBytes  = 16 << 20 // of the lines of all groups that are shown
+	maxGroups = 20       // that segments name, and as many that they do not
+
 	logsAfter = 5 * time.Minute // past the trace's end: a function may log after its segment
 )
 
@@ -60,36 +65,104 @@ type logs struct {
 // invocation that took part: START, REPORT, what the runtime says of a process that ended.
 func readLogs(ctx context.Context, api cloudwatchlogs.FilterLogEventsAPIClient, t *tracetree.Tree) (*logs, error) {
 	times := t.Times()
-	from, to := times.Start.Time().Add(-5*time.Second).UnixMilli(), times.End.Time().Add(logsAfter).UnixMilli()
-	l := &logs{}
-	var patterns []string
-	for _, trace := range t.Traces {
-		patterns = append(patterns, `{ $.xray_trace_id = "`+trace.String()+`" }`)
+	r := &logReader{
+		logs: new(logs), api: api, traces: t.Traces, messages: make(map[string]bool), seen: make(map[logEntry]bool), room: maxBytes,
+		from: times.Start.Time().Add(-5 * time.Second).UnixMilli(), to: times.End.Time().Add(logsAfter).UnixMilli(),
 	}
-	own := len(patterns)
-	patterns = append(patterns, invocationPatterns(t)...)
+	for s := range t.Segments() {
+		if id := s.MessageID(); id != "" {
+			r.messages[id] = true
+		}
+	}
+	var patterns []logPattern
+	for _, trace := range t.Traces {
+		patterns = append(patterns, logPattern{text: `{ $.xray_trace_id = "` + trace.String() + `" }`})
+	}
+	for _, text := range invocationPatterns(t) {
+		patterns = append(patterns, logPattern{text, true})
+	}
 	named, guessed := logGroups(t)
 	for _, group := range slices.Concat(named, guessed) {
-		for i, pattern := range patterns {
-			err := l.read(ctx, api, group, pattern, i >= own, t, from, to)
-			var failure smithy.APIError
-			switch {
-			case err == nil:
-			case errors.As(err, new(*types.ResourceNotFoundException)):
-				if slices.Contains(named, group) && i == 0 {
-					l.notes = append(l.notes, "there is no log group "+group)
+		err := r.group(ctx, group, patterns)
+		var failure smithy.APIError
+		switch {
+		case err == nil:
+			r.groups = append(r.groups, group)
+		case errors.Is(err, errEnough):
+			r.groups = append(r.groups, group)
+			r.notes = append(r.notes, err.Error())
+		case errors.As(err, new(*types.ResourceNotFoundException)):
+			if slices.Contains(named, group) {
+				r.notes = append(r.notes, "there is no log group "+group)
+			}
+		case errors.As(err, &failure):
+			r.notes = append(r.notes, fmt.Sprintf("log group %s: %s: %s", group, failure.ErrorCode(), failure.ErrorMessage()))
+		default:
+			return nil, err
+		}
+	}
+	slices.SortStableFunc(r.lines, func(a, b logLine) int { return a.Time.Compare(b.Time) })
+	return r.logs, nil
+}
+
+// A logPattern finds lines of a log group.
+type logPattern struct {
+	text string
+	// The lines tell of invocations, in which messages of other traces may have been handled: what names one of those is not wanted.
+	invocations bool
+}
+
+// A logReader reads log groups.
+type logReader struct {
+	*logs
+	api      cloudwatchlogs.FilterLogEventsAPIClient
+	traces   []segment.TraceID // whose lines are wanted
+	messages map[string]bool   // of which receivers of the traces tell, by their ids in the queue
+	seen     map[logEntry]bool // is in lines
+	room     int               // for lines, in bytes
+	from, to int64             // milliseconds since 1970
+}
+
+// errEnough says that a log group has more than is read of it.
+var errEnough = errors.New("what is left is not shown")
+
+// group reads the lines of a group that the patterns match.
+func (r *logReader) group(ctx context.Context, name string, patterns []logPattern) error {
+	shown, read := 0, 0
+	for _, p := range patterns {
+		pages := cloudwatchlogs.NewFilterLogEventsPaginator(r.api, &cloudwatchlogs.FilterLogEventsInput{
+			LogGroupName: &name, FilterPattern: &p.text, StartTime: &r.from, EndTime: &r.to,
+		}, func(o *cloudwatchlogs.FilterLogEventsPaginatorOptions) { o.StopOnDuplicateToken = true })
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				return err
+			}
+			for _, e := range page.Events {
+				if read++; read > maxRead {
+					return fmt.Errorf("log group %s has more than %d lines about the trace and its invocations: %w", name, maxRead, errEnough)
 				}
-			case errors.As(err, &failure):
-				if note := fmt.Sprintf("log group %s: %s: %s", group, failure.ErrorCode(), failure.ErrorMessage()); !slices.Contains(l.notes, note) {
-					l.notes = append(l.notes, note)
+				line, forReaders := parseLine(name, e)
+				switch {
+				case p.invocations && r.seen[line.logEntry]: // by another pattern
+				case p.invocations && slices.Contains(r.traces, line.trace): // found by its trace already, if it is for readers
+				case p.invocations && !line.trace.IsZero() && !r.messages[line.message]: // of another trace
+				case !forReaders:
+					r.others++
+				case shown == maxLines:
+					return fmt.Errorf("log group %s has more than %d lines: %w", name, maxLines, errEnough)
+				case len(line.Message) > r.room:
+					return fmt.Errorf("log group %s: there are more than %d MB of lines: %w", name, maxBytes>>20, errEnough)
+				default:
+					r.seen[line.logEntry] = true
+					r.lines = append(r.lines, line)
+					r.room -= len(line.Message)
+					shown++
 				}
-			default:
-				return nil, err
 			}
 		}
 	}
-	slices.SortStableFunc(l.lines, func(a, b logLine) int { return a.Time.Compare(b.Time) })
-	return l, nil
+	return nil
 }
 
 // Terms in a pattern, which may have 1,024 characters, and invocations that are asked for.
@@ -133,7 +206,7 @@ var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 // logGroups are the groups that segments name, and for functions that name none, the one that Lambda uses by default.
 func logGroups(t *tracetree.Tree) (named, guessed []string) {
 	add := func(list *[]string, name string) {
-		if name != "" && !slices.Contains(*list, name) && len(*list) < 20 {
+		if name != "" && !slices.Contains(*list, name) && len(*list) < maxGroups {
 			*list = append(*list, name)
 		}
 	}
@@ -155,46 +228,6 @@ func logGroups(t *tracetree.Tree) (named, guessed []string) {
 		}
 	}
 	return named, guessed
-}
-
-// read reads the lines of a group that a pattern matches. About invocations are those of which only what names none of another trace is
-// wanted, and what was not read before.
-func (l *logs) read(ctx context.Context, api cloudwatchlogs.FilterLogEventsAPIClient, group, pattern string, aboutInvocations bool, t *tracetree.Tree, from, to int64) error {
-	pages := cloudwatchlogs.NewFilterLogEventsPaginator(api, &cloudwatchlogs.FilterLogEventsInput{
-		LogGroupName: &group, FilterPattern: &pattern, StartTime: &from, EndTime: &to,
-	}, func(o *cloudwatchlogs.FilterLogEventsPaginatorOptions) { o.StopOnDuplicateToken = true })
-	lines, messages := 0, make(map[string]bool)
-	for s := range t.Segments() {
-		if id := s.MessageID(); id != "" {
-			messages[id] = true
-		}
-	}
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return err
-		}
-		for _, e := range page.Events {
-			line, ok := parseLine(group, e)
-			switch {
-			case aboutInvocations && slices.Contains(t.Traces, line.trace): // read before
-			case aboutInvocations && !line.trace.IsZero() && !messages[line.message]: // of another trace
-			case aboutInvocations && slices.ContainsFunc(l.lines, func(other logLine) bool { return other.logEntry == line.logEntry }):
-			case !ok:
-				l.others++
-			case lines == maxLines:
-				l.notes = append(l.notes, fmt.Sprintf("log group %s has more than the %d lines that are shown", group, maxLines))
-				return nil
-			default:
-				l.lines = append(l.lines, line)
-				lines++
-			}
-		}
-	}
-	if !slices.Contains(l.groups, group) {
-		l.groups = append(l.groups, group)
-	}
-	return nil
 }
 
 // known are members of a line that the picture or the line's own columns tell.
@@ -344,6 +377,9 @@ type index struct {
 	invocations map[segment.TraceID]*row
 }
 
+// maxSilent bounds of how many deliveries in a row that nobody reported lines are looked for: a document may claim a million.
+const maxSilent = 1000
+
 func newIndex(p *picture) *index {
 	ix := &index{p, make(map[string]*row), make(map[delivered]*row), make(map[string]*row), make(map[segment.TraceID]*row)}
 	for s, r := range p.of {
@@ -354,7 +390,7 @@ func newIndex(p *picture) *index {
 	}
 	for _, r := range p.rows { // in the order of drawing: of several, the first one keeps a request
 		if d := r.delivery; d != nil {
-			for n := d.First; n <= d.Last && n-d.First < maxLines && d.Message != ""; n++ {
+			for n := d.First; n <= min(d.Last, d.First+maxSilent) && d.Message != ""; n++ {
 				ix.deliveries[delivered{d.Message, n}] = r
 			}
 			continue

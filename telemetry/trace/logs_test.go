@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -179,5 +180,70 @@ func TestLinesOfAnInvocationThatWasNotSampled(t *testing.T) {
 		if n := len(row.logs); n > 0 != (row.name == handler) {
 			t.Errorf("%d lines beneath %s", n, row.name)
 		}
+	}
+}
+
+// endless is a log group that never comes to its end.
+type endless struct {
+	line  string
+	calls int
+}
+
+func (e *endless) FilterLogEvents(context.Context, *cloudwatchlogs.FilterLogEventsInput, ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.FilterLogEventsOutput, error) {
+	if e.calls++; e.calls > 1000 {
+		return nil, errors.New("it reads for ever")
+	}
+	out := &cloudwatchlogs.FilterLogEventsOutput{NextToken: aws.String(fmt.Sprint(e.calls))}
+	for i := range 100 {
+		out.Events = append(out.Events, types.FilteredLogEvent{Timestamp: aws.Int64(int64(100*e.calls + i)), Message: aws.String(e.line)})
+	}
+	return out, nil
+}
+
+// TestLogsAreBounded: nobody wants all that a busy group may have, and nobody should wait for it.
+func TestLogsAreBounded(t *testing.T) {
+	r, _ := charge(1)
+	for i := range r.docs { // one group, and more patterns than one
+		if d := &r.docs[i]; d.AWS != nil && d.Origin == segment.OriginFunction {
+			d.AWS.CloudWatchLogs, d.AWS.RequestID = []segment.LogGroup{{Name: "busy"}}, fmt.Sprintf("6f1d2c3b-0000-4000-8000-%012x", i)
+		}
+	}
+	tree := tracetree.Build(r.docs)
+	for _, test := range []struct {
+		name, line    string
+		lines, others int
+		note          string
+	}{
+		{"of lines for readers, the first ones are shown", "REPORT", maxLines, 0, "log group busy has more than 500 lines"},
+		{"lines of metrics are not read for ever", `{"_aws":{}}`, 0, maxRead, "log group busy has more than 10000 lines about"},
+		{"a few lines may be too much", strings.Repeat("x", 200<<10), maxBytes / (200 << 10), 0, "log group busy: there are more than 16 MB of lines"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l, err := readLogs(t.Context(), &endless{line: test.line}, tree)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(l.lines) != test.lines || l.others != test.others || len(l.notes) != 1 || !strings.HasPrefix(l.notes[0], test.note) {
+				t.Errorf("%d lines, %d of metrics, notes %q", len(l.lines), l.others, l.notes)
+			}
+		})
+	}
+}
+
+// TestTheBoundIsOfAllPatternsTogether has lines that different patterns find.
+func TestTheBoundIsOfAllPatternsTogether(t *testing.T) {
+	const request = "6f1d2c3b-0000-4000-8000-0000000000aa"
+	r, _ := charge(1)
+	r.docs[len(r.docs)-1].AWS.RequestID = request
+	var lines []string
+	for i := range 300 {
+		lines = append(lines, fmt.Sprintf(`{"msg":"%d","xray_trace_id":%q}`, i, r.trace), fmt.Sprintf("RequestId: %s %d", request, i))
+	}
+	l, err := readLogs(t.Context(), fakeLogs{"/aws/lambda/" + api: lines}, tracetree.Build(r.docs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(l.lines) != maxLines || len(l.notes) != 1 {
+		t.Errorf("%d lines, notes %q", len(l.lines), l.notes)
 	}
 }

@@ -14,6 +14,7 @@ import (
 const (
 	conditionFailed     = "ConditionalCheckFailed"
 	transactionConflict = "TransactionConflict"
+	reasonNone          = "None" // nothing was wrong with this item
 )
 
 // errContended is the failure of a call that kept losing races.

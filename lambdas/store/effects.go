@@ -99,9 +99,10 @@ func (e *Effects) putUnless(ctx context.Context, put types.Put, effect, unless E
 		case aws.ToString(reasons[0].Code) == conditionFailed:
 			old = reasons[0].Item
 			return nil
-		case aws.ToString(reasons[1].Code) == conditionFailed:
+		case aws.ToString(reasons[0].Code) == reasonNone && aws.ToString(reasons[1].Code) == conditionFailed:
 			return &ForbiddenError{Effect: effect, By: unless}
 		}
+		// Where something else kept DynamoDB from looking at the effect, nobody has said that it is not recorded.
 		return err
 	})
 	return old, err

@@ -570,6 +570,41 @@ func TestACollisionIsTriedAgainInside(t *testing.T) {
 	}
 }
 
+// met is an endpoint at which another transaction is at the effect's item when what forbids it is found.
+type met struct {
+	store.API
+	code string // of the effect's item, once
+}
+
+func (m *met) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWriteItemsInput, o ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
+	if code := m.code; code != "" {
+		m.code = ""
+		return nil, &types.TransactionCanceledException{CancellationReasons: []types.CancellationReason{{Code: &code}, {Code: aws.String("ConditionalCheckFailed")}}}
+	}
+	return m.API.TransactWriteItems(ctx, in, o...)
+}
+
+// A charge and its refund have happened, and the charge is delivered twice at once.
+func TestWhatHasHappenedIsNotForbiddenUnseen(t *testing.T) {
+	client := storetest.Open(t, storetest.EffectTable)
+	charge, refund := store.Effect{Operation: "payment.charge", Key: "k"}, store.Effect{Operation: "payment.refund", Key: "k"}
+	effects := store.NewEffects(client, storetest.EffectTable, time.Now)
+	for _, e := range []store.Effect{charge, refund} {
+		if _, _, err := effects.Once(t.Context(), e, []byte("one"), store.Effect{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	collides := store.NewEffects(&met{client, "TransactionConflict"}, storetest.EffectTable, time.Now)
+	if got, first, err := collides.Once(t.Context(), charge, []byte("two"), refund); string(got) != "one" || first || err != nil {
+		t.Errorf("a collision: got %q, %v, %v", got, first, err)
+	}
+	throttled := store.NewEffects(&met{client, "ThrottlingError"}, storetest.EffectTable, time.Now)
+	var forbidden *store.ForbiddenError
+	if _, _, err := throttled.Once(t.Context(), charge, []byte("two"), refund); err == nil || errors.As(err, &forbidden) {
+		t.Errorf("throttled: got %v", err)
+	}
+}
+
 // DynamoDB deletes what has expired within a few days only; a key must not be refused for as long.
 func TestAKeyThatHasExpiredIsFree(t *testing.T) {
 	r, _, c := openResponses(t)

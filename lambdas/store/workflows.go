@@ -130,7 +130,7 @@ func (w *Workflows) Commit(ctx context.Context, subject string, workflow arvo.Wo
 			case code == "ValidationError" && strings.HasPrefix(aws.ToString(reason.Message), "Item size "):
 				large := &TooLargeError{What: "an item of revision " + strconv.FormatInt(r.Revision, 10), Limit: maxItem}
 				return fmt.Errorf("%w: %s", large, *reason.Message)
-			case code != "None" && reason.Message != nil: // the exception itself names codes only
+			case code != reasonNone && reason.Message != nil: // the exception itself names codes only
 				err = fmt.Errorf("%w: %s", err, *reason.Message)
 			}
 		}

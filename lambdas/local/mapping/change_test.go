@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"example.com/arvo/lambdas/local/mapping"
+	"example.com/arvo/lambdas/local/queue"
 )
 
 // What a load test changes while messages flow, and what must come of it.
@@ -218,9 +219,30 @@ func TestTheTimeoutIsTheOneThatTheFunctionHasNow(t *testing.T) {
 		if code, answer := b.call("PUT", "/"+id, `{"BatchSize":1}`); code != 400 || !strings.Contains(answer, "Queue visibility timeout: 60 seconds is less than Function timeout: 61 seconds") {
 			t.Errorf("%d %s", code, answer)
 		}
-		b.limit = time.Second
+		b.limit = time.Minute // as long as messages are hidden: the longest that will do
 		b.put(`{"BatchSize":1}`)
 	})
+}
+
+func TestTheTimeoutIsAskedForByName(t *testing.T) {
+	queues := queue.New(queue.Options{})
+	defer queues.Close()
+	q, err := queues.Create(queue.Config{Name: "orders"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked []string
+	s := mapping.New(mapping.Options{Invoker: &function{}, Timeout: func(function string) time.Duration {
+		asked = append(asked, function)
+		return 0
+	}})
+	cfg := mapping.Config{ID: id, Queue: q, Function: "arn:aws:lambda:us-east-1:000000000000:function:handler", Disabled: true}
+	if _, err := s.Create(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(asked, []string{"handler"}) {
+		t.Errorf("asked for %q", asked)
+	}
 }
 
 func TestAnUpdateIsDated(t *testing.T) {

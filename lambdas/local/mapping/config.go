@@ -51,7 +51,7 @@ func (c *Config) normalize(timeout time.Duration) error {
 		c.BatchSize = defaultBatchSize
 	}
 	if c.BatchSize < 1 || c.BatchSize > maxBatchSize {
-		return invalid("BatchSize %d is not between 1 and %d", c.BatchSize, maxBatchSize)
+		return badBatchSize(c.BatchSize)
 	}
 	if c.Window < 0 || c.Window > maxWindow || c.Window%time.Second != 0 {
 		return invalid("MaximumBatchingWindowInSeconds %v is not a whole number between 0 and %v", c.Window.Seconds(), maxWindow.Seconds())
@@ -60,12 +60,20 @@ func (c *Config) normalize(timeout time.Duration) error {
 		return invalid("Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than %d", maxUnwindowed)
 	}
 	if c.MaxConcurrency != 0 && (c.MaxConcurrency < minConcurrency || c.MaxConcurrency > maxConcurrency) {
-		return invalid("ScalingConfig.MaximumConcurrency %d is not between %d and %d", c.MaxConcurrency, minConcurrency, maxConcurrency)
+		return badConcurrency(c.MaxConcurrency)
 	}
 	if visibility := *c.Queue.Config().VisibilityTimeout; timeout > visibility {
 		return invalid("Queue visibility timeout: %v seconds is less than Function timeout: %v seconds", visibility.Seconds(), timeout.Seconds())
 	}
 	return nil
+}
+
+func badBatchSize(n int) error {
+	return invalid("BatchSize %d is not between 1 and %d", n, maxBatchSize)
+}
+
+func badConcurrency(n int) error {
+	return invalid("ScalingConfig.MaximumConcurrency %d is not between %d and %d", n, minConcurrency, maxConcurrency)
 }
 
 // region and account come from the queue's ARN: arn:aws:sqs:<region>:<account>:<name>.

@@ -143,9 +143,6 @@ func (m *Mapping) enable() {
 // disable ends the receives; the last poller to end makes the mapping Disabled.
 func (m *Mapping) disable() {
 	m.state = Disabling
-	if m.pollers == 0 {
-		m.state = Disabled
-	}
 	m.disabled()
 }
 

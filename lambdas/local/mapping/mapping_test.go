@@ -294,6 +294,19 @@ func TestRamp(t *testing.T) {
 	})
 }
 
+func TestRampEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setUp(t, mapping.Ramp{Initial: 2, PerMinute: 60, Max: 4}, func(c *mapping.Config) { c.BatchSize = 1 })
+		b.function.handle = takes(50 * time.Second)
+		b.send(numbers(100)...)
+		b.start()
+		pass(10 * time.Second)
+		if n := b.function.now(); n != 4 {
+			t.Errorf("%d running, want 4", n)
+		}
+	})
+}
+
 func TestRampGrowsWhenMessagesComeToBusyPollers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setUp(t, documented, func(c *mapping.Config) { c.BatchSize = 1 })
@@ -446,6 +459,19 @@ func TestBatches(t *testing.T) {
 			}
 			b.wantLevels(0, 0, 0)
 		}},
+		{"a window brings no more than there is room for", func(c *mapping.Config) { c.BatchSize, c.MaxConcurrency, c.Window = 10, 2, 60*time.Second }, func(t *testing.T, b *bench) {
+			b.send(numbers(8)...)
+			b.start()
+			for range 12 { // all come at once
+				if _, err := b.queue.Send(t.Context(), queue.Message{Body: "late", Delay: new(2 * time.Second)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			pass(2 * time.Second)
+			if got := sizes(b.function.log()); len(got) == 0 || slices.Max(got) != 10 {
+				t.Fatalf("batches of %v", got)
+			}
+		}},
 		{"with a window a batch is full at 6 MB", func(c *mapping.Config) { c.BatchSize, c.MaxConcurrency, c.Window = 10_000, 2, 300*time.Second }, func(t *testing.T, b *bench) {
 			for range 8 {
 				b.send(strings.Repeat("x", 1<<20-100))
@@ -588,6 +614,63 @@ func TestThrottle(t *testing.T) {
 			b.start()
 			pass(61 * time.Second)
 			b.wantCounts(mapping.Counts{Polled: 2, Dropped: 1})
+		})
+	})
+	t.Run("the message that came first decides when a batch is given up", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := setUp(t, mapping.Ramp{}, func(c *mapping.Config) { c.Window, c.MaxConcurrency = 40*time.Second, 2 })
+			b.function.handle = throttled
+			b.start()
+			pass(0)
+			start := time.Now()
+			b.send("a")
+			pass(10 * time.Second)
+			b.send("b") // to the other poller, which waits longer
+			pass(0)
+			b.send("c")
+			pass(time.Minute)
+			tries := 0
+			for _, in := range b.function.log() {
+				if slices.Equal(in.bodies, []string{"a", "c"}) {
+					if tries++; in.at.Sub(start) >= time.Minute {
+						t.Fatalf("tried after %v, when the first message was back", in.at.Sub(start))
+					}
+				}
+			}
+			if tries == 0 {
+				t.Fatal("no batch of messages that came at different times")
+			}
+		})
+	})
+	t.Run("tries become rarer down to one in ten seconds", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := setUp(t, mapping.Ramp{}, nil)
+			change := fmt.Appendf(nil, `{"QueueUrl":%q,"Attributes":{"VisibilityTimeout":"3600"}}`, b.queue.URL())
+			if _, err := b.queues.Wire().Operations["SetQueueAttributes"](t.Context(), change); err != nil {
+				t.Fatal(err)
+			}
+			b.function.handle = throttled
+			b.send("a")
+			b.start()
+			pass(time.Hour - time.Second)
+			log := b.function.log()
+			for i := 1; i < len(log); i++ {
+				if wait := log[i].at.Sub(log[i-1].at); wait > 10*time.Second {
+					t.Fatalf("try %d came %v after the one before", i+1, wait)
+				}
+			}
+		})
+	})
+	t.Run("a throttled function gets no more pollers by the ramp", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b := setUp(t, documented, func(c *mapping.Config) { c.BatchSize = 1 })
+			b.function.handle = throttled
+			b.send(numbers(1000)...)
+			b.start()
+			pass(30 * time.Second)
+			if n := b.mapping.Pollers(); n > 10 {
+				t.Fatalf("%d pollers", n)
+			}
 		})
 	})
 	t.Run("a throttled function gets no more pollers", func(t *testing.T) {

@@ -99,9 +99,9 @@ func appendJSON(b []byte, v any) []byte {
 
 // event joins records to the event of an invocation, as many from the front as fit, and returns the others.
 func event(records []record) (payload []byte, fit, rest []record) {
-	size, n := len(payloadHead)+len(payloadTail), 0
+	size, n := len(payloadHead)+len(payloadTail)-1, 0 // there is one comma less than records
 	for n < len(records) {
-		size += len(records[n].json) + 1 // comma
+		size += len(records[n].json) + 1
 		if n > 0 && size > maxPayload {
 			break // a single record always fits: a message is at most 1 MiB long
 		}

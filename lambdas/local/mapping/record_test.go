@@ -37,3 +37,24 @@ func TestRecord(t *testing.T) {
 		})
 	}
 }
+
+func TestAnEventIsFullToTheByte(t *testing.T) {
+	half := (maxPayload - len(payloadHead) - len(payloadTail) - len(",")) / 2
+	for _, test := range []struct {
+		name  string
+		over  int
+		fit   int
+		bytes int
+	}{
+		{"two records that make 6 MB", 0, 2, maxPayload},
+		{"two that make a byte more", 1, 1, maxPayload - half - len(",")},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			first, second := maxPayload-len(payloadHead)-len(payloadTail)-len(",")-half, half+test.over
+			payload, fit, rest := event([]record{{json: make([]byte, first)}, {json: make([]byte, second)}})
+			if len(fit) != test.fit || len(fit)+len(rest) != 2 || len(payload) != test.bytes {
+				t.Errorf("%d fit into %d bytes, %d are left", len(fit), len(payload), len(rest))
+			}
+		})
+	}
+}

@@ -223,10 +223,11 @@ func (s *Service) apply(m *Mapping, u change) (configuration, error) {
 		return configuration{}, &wire.Error{Code: "ResourceInUseException", Message: "Cannot update the event source mapping because it is being disabled.", Status: http.StatusBadRequest}
 	}
 	cfg := m.cfg
-	if u.BatchSize != nil {
-		if cfg.BatchSize = *u.BatchSize; cfg.BatchSize == 0 {
-			cfg.BatchSize = -1 // 0 said outright is out of range, it does not mean the default
+	if n := u.BatchSize; n != nil {
+		if *n == 0 {
+			return configuration{}, badBatchSize(0) // said outright it does not mean the default
 		}
+		cfg.BatchSize = *n
 	}
 	if u.MaximumBatchingWindowInSeconds != nil {
 		if n := *u.MaximumBatchingWindowInSeconds; n < 0 || n > int(maxWindow/time.Second) {
@@ -237,9 +238,10 @@ func (s *Service) apply(m *Mapping, u change) (configuration, error) {
 	if u.ScalingConfig != nil {
 		cfg.MaxConcurrency = 0
 		if n := u.ScalingConfig.MaximumConcurrency; n != nil {
-			if cfg.MaxConcurrency = *n; *n == 0 {
-				cfg.MaxConcurrency = -1 // as above
+			if *n == 0 {
+				return configuration{}, badConcurrency(0) // as above
 			}
+			cfg.MaxConcurrency = *n
 		}
 	}
 	if u.FilterCriteria != nil {

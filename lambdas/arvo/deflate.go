@@ -123,9 +123,12 @@ func inflate(encoded string) ([]byte, error) {
 	var r io.Reader
 	switch {
 	case len(raw) > 2 && raw[0] == 0x1f && raw[1] == 0x8b:
-		if r, err = gzip.NewReader(&in.src); err != nil {
+		z, err := gzip.NewReader(&in.src)
+		if err != nil {
 			return nil, err
 		}
+		z.Multistream(false)
+		r = z
 	case in.zlib == nil:
 		z, err := zlib.NewReader(&in.src)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -28,6 +29,9 @@ func (o EmitterOption) applyToResumable(r *Resumable) error { return o(&r.emitte
 // ExecutionUnits is what an output costs that does not say; without it, it is null.
 func ExecutionUnits(units float64) EmitterOption {
 	return func(e *emitter) error {
+		if math.IsNaN(units) || math.IsInf(units, 0) {
+			return fmt.Errorf("ExecutionUnits: %v is no finite number", units)
+		}
 		e.units = &units
 		return nil
 	}
@@ -37,29 +41,38 @@ func ExecutionUnits(units float64) EmitterOption {
 // default is DomainOrchestrationContext. (The calls of a workflow are local if they do not say otherwise.)
 func EmitDomains(domains ...string) EmitterOption {
 	return func(e *emitter) error {
-		if len(domains) == 0 {
-			return errors.New("EmitDomains is empty; DomainLocal is the name of none")
-		}
 		e.emitDomains = slices.Clone(domains)
-		return nil
+		return checkDomains("EmitDomains", domains)
 	}
 }
 
 // ErrorDomains is where system errors go. The default is DomainOrchestrationContext.
 func ErrorDomains(domains ...string) EmitterOption {
 	return func(e *emitter) error {
-		if len(domains) == 0 {
-			return errors.New("ErrorDomains is empty; DomainLocal is the name of none")
-		}
 		e.errorDomains = slices.Clone(domains)
-		return nil
+		return checkDomains("ErrorDomains", domains)
 	}
+}
+
+func checkDomains(option string, domains []string) error {
+	if len(domains) == 0 {
+		return fmt.Errorf("%s is empty; DomainLocal is the name of none", option)
+	}
+	for _, domain := range domains { // the symbols have the form of domains as well
+		if domain != DomainLocal && !isDomain(domain) {
+			return fmt.Errorf("%s: the domain %q has characters besides lower-case letters, digits and dots", option, domain)
+		}
+	}
+	return nil
 }
 
 // Clock is where the time of an output comes from, and from when the Timeout of a call counts. The default is time.Now.
 // now is called from several goroutines at once.
 func Clock(now func() time.Time) EmitterOption {
 	return func(e *emitter) error {
+		if now == nil {
+			return errors.New("Clock is nil")
+		}
 		e.now = now
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -427,6 +428,11 @@ func TestServicesAreChecked(t *testing.T) {
 			return nil, nil
 		})}, "version 1.0.0: input: the members of arvo_test.greeting are (greeting), and the contract lists none of them: it lists (name, age, mode)"},
 		{"no domains", []arvo.ServiceOption{one, two, arvo.EmitDomains()}, "EmitDomains is empty"},
+		{"a clock that is nil", []arvo.ServiceOption{one, two, arvo.Clock(nil)}, "Clock is nil"},
+		{"costs that are no number", []arvo.ServiceOption{one, two, arvo.ExecutionUnits(math.NaN())}, "ExecutionUnits: NaN is no finite number"},
+		{"infinite costs", []arvo.ServiceOption{one, two, arvo.ExecutionUnits(math.Inf(1))}, "ExecutionUnits: +Inf is no finite number"},
+		{"a domain that is none", []arvo.ServiceOption{one, two, arvo.EmitDomains(arvo.DomainLocal, "Desk")}, `EmitDomains: the domain "Desk" has characters besides lower-case letters, digits and dots`},
+		{"a domain for errors that is none", []arvo.ServiceOption{one, two, arvo.ErrorDomains("a b")}, `ErrorDomains: the domain "a b" has`},
 		{"no domains for errors", []arvo.ServiceOption{one, two, arvo.ErrorDomains()}, "ErrorDomains is empty"},
 	} {
 		if _, err := arvo.NewService(greetContract, c.options...); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -89,12 +89,28 @@ func TestParseSubject(t *testing.T) {
 		"percent-encoded padding": strings.ReplaceAll(std, "=", "%3D"),
 		"the URL alphabet":        strings.NewReplacer("+", "-", "/", "_").Replace(std),
 		"white space around":      " " + std + "\n",
+		"bytes behind the stream": packed(t, subjectText, func(w io.Writer) io.WriteCloser { return trailed{zlib.NewWriter(w), w} }),
+		"bytes behind gzip":       packed(t, subjectText, func(w io.Writer) io.WriteCloser { return trailed{gzip.NewWriter(w), w} }),
 	} {
 		got, err := arvo.ParseSubject(s)
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%s: %v\n%s", name, err, diff)
 		}
 	}
+}
+
+// trailed is a compressor behind whose stream there is something else.
+type trailed struct {
+	io.WriteCloser
+	to io.Writer
+}
+
+func (t trailed) Close() error {
+	if err := t.WriteCloser.Close(); err != nil {
+		return err
+	}
+	_, err := t.to.Write([]byte("garbage"))
+	return err
 }
 
 func TestParseSubjectReadsOtherShapes(t *testing.T) {

@@ -174,8 +174,8 @@ func (c *compiler) compile(t reflect.Type, at string) (reader, error) {
 			return elem(text, i, v.Elem())
 		}, nil
 	case reflect.Slice:
-		if t.Elem().Kind() == reflect.Uint8 && t.Elem() == reflect.TypeFor[byte]() {
-			return readBytes, nil
+		if p := reflect.PointerTo(t.Elem()); t.Elem().Kind() == reflect.Uint8 && !p.Implements(unmarshalerType) && !p.Implements(textUnmarshalerType) {
+			return readBytes, nil // bytes by any name
 		}
 		return c.slice(t, at)
 	case reflect.Array:

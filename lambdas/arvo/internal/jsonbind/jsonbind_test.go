@@ -20,6 +20,8 @@ type Base struct {
 
 type Deep struct{ Level int }
 
+type octet byte
+
 type everything struct {
 	Base
 	*Deep
@@ -37,6 +39,7 @@ type everything struct {
 	Any     any              `json:"any"`
 	Raw     json.RawMessage  `json:"raw"`
 	Bytes   []byte           `json:"bytes"`
+	Octets  []octet          `json:"octets"`
 	Time    time.Time        `json:"time"`
 	Number  json.Number      `json:"number"`
 	Self    *everything      `json:"self"`
@@ -61,7 +64,7 @@ func TestValuesAreThoseOfEncodingJSON(t *testing.T) {
 		`{}`, ` {"text" : "a\u00e9\n😀" } `,
 		`{"id":"1","Level":3,"flag":true,"int":-7,"small":-128,"uint":65535,"float":1e3,"single":0.5,"pointer":"p"}`,
 		`{"list":[{"id":"a"},{"id":"b"}],"pair":[1,2],"map":{"a":[1],"b":null},"any":{"x":[1,"y"]},"raw":{"z": 1}}`,
-		`{"bytes":"aGk=","time":"2025-01-02T03:04:05Z","number":12.50,"self":{"self":{"text":"in"}},"-":"dash","Untagged":{"k":"v"}}`,
+		`{"bytes":"aGk=","octets":"aGk=","time":"2025-01-02T03:04:05Z","number":12.50,"self":{"self":{"text":"in"}},"-":"dash","Untagged":{"k":"v"}}`,
 		`{"text":null,"flag":null,"int":null,"float":null,"pointer":null,"list":null,"map":null,"any":null,"raw":null,"bytes":null,"self":null}`,
 		`{"unknown":{"text":"not me"},"list":[]}`,
 	} {

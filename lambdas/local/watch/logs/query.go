@@ -111,7 +111,10 @@ func (a *API) startQuery(ctx context.Context, in *startQueryIn) (*startQueryOut,
 		rows[i] = insights.NewRow(e.get)
 	}
 	result, err := parsed.Run(ctx, rows, limit)
-	if err != nil {
+	switch {
+	case errors.Is(err, insights.ErrTooLarge):
+		return nil, wire.Errorf("LimitExceededException", "%v", err)
+	case err != nil:
 		return nil, wire.Errorf("LimitExceededException", "the query did not end within %v", queryTime)
 	}
 	q.stats.RecordsMatched = float64(result.Matched)

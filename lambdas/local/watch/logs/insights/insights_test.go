@@ -175,15 +175,69 @@ func TestMatched(t *testing.T) {
 	}
 }
 
+// Whatever a query does with its events, it looks at no other one once its context has ended.
 func TestAQueryEndsWithItsContext(t *testing.T) {
-	q, err := insights.Parse(`stats count(*) by level`)
-	if err != nil {
-		t.Fatal(err)
+	for _, query := range []string{
+		`fields ms * 2 as twice`,
+		`filter ms > 0`,
+		`parse @message "took * ms" as took`,
+		`sort ms`,
+		`dedup ms`,
+		`stats count(*) by ms`,
+		`stats max(ms)`,
+	} {
+		t.Run(query, func(t *testing.T) {
+			q, err := insights.Parse(query)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			seen, rows := 0, make([]*insights.Row, 10)
+			for i := range rows {
+				rows[i] = insights.NewRow(func(string) insights.Value {
+					seen++
+					cancel()
+					return insights.Number(float64(i))
+				})
+			}
+			if _, err := q.Run(ctx, rows, 10); !errors.Is(err, context.Canceled) || seen != 1 {
+				t.Errorf("%v after %d events", err, seen)
+			}
+		})
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := q.Run(ctx, events(), 1); !errors.Is(err, context.Canceled) {
-		t.Error(err)
+}
+
+// A few words of a query can make much of little; what it keeps is bounded.
+func TestAQueryThatComputesTooMuch(t *testing.T) {
+	insights.SetMaxKept(t, 512<<10)
+	sixteen := func(of string) string { return "concat(" + strings.TrimSuffix(strings.Repeat(of+", ", 16), ", ") + ")" }
+	columns := make([]string, 700)
+	for i := range columns {
+		columns[i] = fmt.Sprintf("ms as c%d", i)
+	}
+	const events = 10 // of 22 bytes each, and of 90 KB when that is what they are 16³ times
+	start := "fields " + sixteen("@message") + " as a | fields " + sixteen("a") + " as b | "
+	large := sixteen("b")
+	for name, command := range map[string]string{
+		"fields":       "fields " + large + " as c",
+		"many fields":  "fields " + strings.Join(columns, ","),
+		"sort":         "sort " + large,
+		"dedup":        "dedup " + large,
+		"stats":        "stats count(*) by " + large,
+		"an aggregate": "stats count_distinct(" + large + ")",
+	} {
+		q, err := insights.Parse(start + command)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		rows := make([]*insights.Row, events)
+		for i := range rows {
+			rows[i] = row(i, map[string]insights.Value{"ms": insights.Number(1)})
+		}
+		if _, err := q.Run(t.Context(), rows, 1); !errors.Is(err, insights.ErrTooLarge) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
@@ -198,7 +252,7 @@ func FuzzParse(f *testing.F) {
 		case err == nil:
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			if _, err := q.Run(ctx, events(), 10); err != nil && ctx.Err() == nil {
+			if _, err := q.Run(ctx, events(), 10); err != nil && ctx.Err() == nil && !errors.Is(err, insights.ErrTooLarge) {
 				t.Errorf("%q: %v", text, err)
 			}
 		case !errors.As(err, &e) || e.Start < 0 || e.End < e.Start || e.End > len(text):

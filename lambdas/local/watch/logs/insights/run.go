@@ -2,6 +2,7 @@ package insights
 
 import (
 	"context"
+	"errors"
 	"math"
 	"regexp"
 	"slices"
@@ -44,13 +45,39 @@ type Result struct {
 // A Field is a named value of a result. Fields that a row lacks are not in it.
 type Field struct{ Name, Value string }
 
+// ErrTooLarge is the failure of a query that makes more of the events than [Query.Run] keeps.
+var ErrTooLarge = errors.New("the query computes more than 128 MiB")
+
+// maxKept is how many bytes a query keeps beside the events: concat makes kilobytes of a word, and fields hundreds of them. A
+// variable, so that a test need not keep as much.
+var maxKept = 128 << 20
+
+// valueCost is about what a kept value takes beside its text.
+const valueCost = 128
+
 type run struct {
 	ctx     context.Context
 	matched int
 	counted bool
+	kept    int // bytes
 }
 
-// Run answers the query for events, the newest first. It ends with ctx. limit bounds the rows of a query that does not bound them itself.
+// step is due for each row that a command looks at, with the bytes that it keeps of it. Its error ends the query.
+func (r *run) step(bytes int) error {
+	if r.kept += bytes; r.kept > maxKept {
+		return ErrTooLarge
+	}
+	return r.ctx.Err()
+}
+
+// set gives a row a value.
+func (r *run) set(row *Row, name string, v Value) error {
+	row.set(name, v)
+	return r.step(valueCost + len(v.text))
+}
+
+// Run answers the query for events, the newest first. limitRows bounds the rows of a query that does not bound them itself.
+// The error is that of ctx, with which the query ends, or [ErrTooLarge].
 func (q *Query) Run(ctx context.Context, rows []*Row, limitRows int) (Result, error) {
 	r := &run{ctx: ctx}
 	var err error
@@ -116,28 +143,45 @@ type sortKey struct {
 	descending bool
 }
 
-func (c compute) run(_ *run, rows []*Row) ([]*Row, error) {
+func (c compute) run(r *run, rows []*Row) ([]*Row, error) {
 	for _, col := range c {
 		if f, ok := col.of.(field); ok && string(f) == col.name {
 			continue
 		}
-		for _, r := range rows {
-			r.set(col.name, col.of.value(r))
+		for _, row := range rows {
+			if err := r.set(row, col.name, col.of.value(row)); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return rows, nil
 }
 
-func (c filter) run(_ *run, rows []*Row) ([]*Row, error) {
-	return slices.DeleteFunc(rows, func(r *Row) bool { return !c.where.value(r).true() }), nil
+func (c filter) run(r *run, rows []*Row) ([]*Row, error) {
+	passed := rows[:0]
+	for _, row := range rows {
+		if err := r.step(0); err != nil {
+			return nil, err
+		}
+		if c.where.value(row).true() {
+			passed = append(passed, row)
+		}
+	}
+	return passed, nil
 }
 
-func (c extract) run(_ *run, rows []*Row) ([]*Row, error) {
-	for _, r := range rows {
-		m := c.pattern.FindStringSubmatch(c.from.value(r).String())
+func (c extract) run(r *run, rows []*Row) ([]*Row, error) {
+	for _, row := range rows {
+		if err := r.step(0); err != nil {
+			return nil, err
+		}
+		m := c.pattern.FindStringSubmatch(c.from.value(row).String())
+		if m == nil {
+			continue
+		}
 		for i, name := range c.names {
-			if m != nil {
-				r.set(name, Text(m[i+1]))
+			if err := r.set(row, name, Text(m[i+1])); err != nil {
+				return nil, err
 			}
 		}
 	}
@@ -146,6 +190,7 @@ func (c extract) run(_ *run, rows []*Row) ([]*Row, error) {
 
 func (c sortBy) run(r *run, rows []*Row) ([]*Row, error) {
 	r.counted = true
+	defer func(kept int) { r.kept = kept }(r.kept) // the keys are kept until the rows are sorted
 	// The keys are computed once for each row: an expression may be slow.
 	type keyed struct {
 		row  *Row
@@ -156,6 +201,9 @@ func (c sortBy) run(r *run, rows []*Row) ([]*Row, error) {
 		list[i] = keyed{row, make([]Value, len(c))}
 		for k := range c {
 			list[i].keys[k] = c[k].of.value(row)
+			if err := r.step(valueCost + len(list[i].keys[k].text)); err != nil {
+				return nil, err
+			}
 		}
 	}
 	slices.SortStableFunc(list, func(a, b keyed) int {
@@ -196,12 +244,20 @@ func (c limit) run(r *run, rows []*Row) ([]*Row, error) {
 
 func (c dedup) run(r *run, rows []*Row) ([]*Row, error) {
 	r.counted = true
+	defer func(kept int) { r.kept = kept }(r.kept)
 	seen := map[string]bool{}
-	return slices.DeleteFunc(rows, func(row *Row) bool {
+	first := rows[:0]
+	for _, row := range rows {
 		k := key(c, row)
-		defer func() { seen[k] = true }()
-		return seen[k]
-	}), nil
+		if err := r.step(valueCost + len(k)); err != nil {
+			return nil, err
+		}
+		if !seen[k] {
+			seen[k] = true
+			first = append(first, row)
+		}
+	}
+	return first, nil
 }
 
 // key is what tells rows apart by columns.
@@ -237,10 +293,15 @@ func (c stats) run(r *run, rows []*Row) ([]*Row, error) {
 	var order []string
 	for _, row := range rows {
 		k := key(c.by, row)
+		bytes := 0
 		if groups[k] == nil {
 			order = append(order, k)
+			bytes = valueCost + len(k)
 		}
 		groups[k] = append(groups[k], row)
+		if err := r.step(bytes); err != nil {
+			return nil, err
+		}
 	}
 	if len(c.by) == 0 && len(rows) == 0 {
 		order = append(order, "") // counting nothing gives 0
@@ -250,44 +311,60 @@ func (c stats) run(r *run, rows []*Row) ([]*Row, error) {
 		members := groups[k]
 		made := &Row{}
 		for _, col := range c.by {
-			made.set(col.name, col.of.value(members[0]))
+			if err := r.set(made, col.name, col.of.value(members[0])); err != nil {
+				return nil, err
+			}
 		}
 		for _, a := range c.aggregates {
-			made.set(a.name, a.compute(members))
+			v, err := a.compute(r, members)
+			if err == nil {
+				err = r.set(made, a.name, v)
+			}
+			if err != nil {
+				return nil, err
+			}
 		}
 		out = append(out, made)
-		if err := r.ctx.Err(); err != nil {
-			return nil, err
-		}
 	}
 	return out, nil
 }
 
 // compute computes the aggregate of a group.
-func (a aggregate) compute(rows []*Row) Value {
+func (a aggregate) compute(r *run, rows []*Row) (Value, error) {
 	if a.of == nil {
-		return Number(float64(len(rows)))
+		return Number(float64(len(rows))), nil
 	}
+	defer func(kept int) { r.kept = kept }(r.kept) // the values are kept until their aggregate is known
 	var values []Value
-	for _, r := range rows {
-		if v := a.of.value(r); v.present {
+	for _, row := range rows {
+		v, bytes := a.of.value(row), 0
+		if v.present {
 			values = append(values, v)
+			bytes = valueCost + len(v.text)
+		}
+		if err := r.step(bytes); err != nil {
+			return Value{}, err
 		}
 	}
 	switch a.function {
 	case "count":
-		return Number(float64(len(values)))
+		return Number(float64(len(values))), nil
 	case "count_distinct":
 		distinct := map[string]bool{}
 		for _, v := range values {
 			distinct[v.String()] = true
 		}
-		return Number(float64(len(distinct)))
+		return Number(float64(len(distinct))), nil
 	case "min", "max":
-		return a.extreme(values)
+		return a.extreme(values), nil
 	case "earliest", "latest":
-		return a.edge(rows)
+		return a.edge(rows), nil
 	}
+	return a.statistic(values), nil
+}
+
+// statistic computes what only numbers have.
+func (a aggregate) statistic(values []Value) Value {
 	var numbers []float64
 	total := 0.0
 	for _, v := range values {

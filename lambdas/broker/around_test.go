@@ -38,6 +38,9 @@ func TestWhatIsAroundTheHandlingSeesEveryMessage(t *testing.T) {
 	rubbish := events.SQSMessage{MessageId: "rubbish", Body: `{"id":`}
 	huge := events.SQSMessage{MessageId: "huge", Body: `{"id":"v","detail":{"id":"e-5","subject":"` + strings.Repeat("s", 200_000) + `","type":["t"]}}`}
 
+	spoken := record("spoken", "e-6", "order-6")
+	spoken.Body = strings.Replace(spoken.Body, `"detail":{`, `"detail":{"`+strings.Repeat("N", 200_000)+`":1,`, 1) // the name is in the error
+
 	type sight struct {
 		Message, Event, Subject, Traceparent, Header string
 		Receives                                     int
@@ -69,8 +72,8 @@ func TestWhatIsAroundTheHandlingSeesEveryMessage(t *testing.T) {
 			return nil
 		},
 	})
-	got := failed(t, c, t.Context(), noEvent, good, unlike, bad, rubbish, huge)
-	if diff := cmp.Diff([]string{"no event", "unlike", "bad", "rubbish", "huge"}, got); diff != "" {
+	got := failed(t, c, t.Context(), noEvent, good, unlike, bad, rubbish, huge, spoken)
+	if diff := cmp.Diff([]string{"no event", "unlike", "bad", "rubbish", "huge", "spoken"}, got); diff != "" {
 		t.Errorf("failed (-want +got):\n%s", diff)
 	}
 	want := []sight{
@@ -78,6 +81,7 @@ func TestWhatIsAroundTheHandlingSeesEveryMessage(t *testing.T) {
 		{"unlike", "e-4", "order-4", traceparent, "", 1, 0, "broker"},
 		{"rubbish", "", "", "", "", 1, 0, "broker"},
 		{"huge", "e-5", "", "", "", 1, 0, "broker"},
+		{"spoken", "e-6", "order-6", traceparent, "", 1, 0, "broker"},
 		{"good", "e-1", "order-1", traceparent, "", 1, 0, ""},
 		{"bad", "e-2", "order-2", traceparent, "", 1, 0, "no"},
 	}

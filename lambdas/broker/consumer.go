@@ -245,13 +245,19 @@ func (c *Consumer) direct(ctx context.Context, payload []byte) error {
 		}
 	}
 	if err != nil {
-		attrs := append([]any{"error", err}, naming(d.Event, d.TraceHeader)...)
-		if stack := stackOf(err); stack != "" {
-			attrs = append(attrs, "stack", stack)
-		}
+		attrs := append(reason(err), naming(d.Event, d.TraceHeader)...)
 		c.Log.WarnContext(ctx, "event failed: whoever invoked the function with it is told", attrs...)
 	}
 	return err
+}
+
+// reason is what a log line says of a failure: the beginning of its text, and where it was if it was a panic.
+func reason(err error) []any {
+	attrs := []any{"error", clip(err.Error(), maxReason)}
+	if stack := stackOf(err); stack != "" {
+		attrs = append(attrs, "stack", stack)
+	}
+	return attrs
 }
 
 // naming is what a log line says of an event, as far as it is known, or of the message that should have been one. The line
@@ -259,11 +265,11 @@ func (c *Consumer) direct(ctx context.Context, payload []byte) error {
 func naming(ev arvo.Event, header string) (attrs []any) {
 	for _, known := range []struct{ name, value string }{{"event_type", ev.Type}, {"event_id", ev.ID}, {"subject", ev.Subject}} {
 		if known.value != "" {
-			attrs = append(attrs, known.name, clip(known.value))
+			attrs = append(attrs, known.name, clip(known.value, maxName))
 		}
 	}
 	if ev.ID == "" && header != "" {
-		attrs = append(attrs, "trace_header", clip(header))
+		attrs = append(attrs, "trace_header", clip(header, maxName))
 	}
 	if trace := cmp.Or(TraceID(ev.Traceparent), TraceID(Traceparent(header))); trace != "" {
 		attrs = append(attrs, "xray_trace_id", trace)
@@ -348,11 +354,8 @@ func (c *Consumer) answer(ctx context.Context, records []events.SQSMessage, deli
 			continue
 		}
 		receives := receiveCount(records[i])
-		attrs := []any{"message_id", records[i].MessageId, "receives", receives, "error", err}
+		attrs := append([]any{"message_id", records[i].MessageId, "receives", receives}, reason(err)...)
 		attrs = append(attrs, naming(deliveries[i].Event, records[i].Attributes[traceHeader])...)
-		if stack := stackOf(err); stack != "" {
-			attrs = append(attrs, "stack", stack)
-		}
 		about := contexts[i] // the message
 		retry := c.retryAfter(err, receives)
 		if blameless(err) && receives+1 >= c.MaxReceives {

@@ -20,8 +20,11 @@ type Envelope struct {
 	Event arvo.Event
 }
 
-// maxName bounds, in bytes, what is told of a message that is refused.
-const maxName = 1000
+// Bounds, in bytes, of what is told of a message: a name or an id of it, and why it failed, which may quote it.
+const (
+	maxName   = 1000
+	maxReason = 2000
+)
 
 // ParseEnvelope reads the body of a message that a rule delivered. An error says whether the envelope or the event
 // in it is at fault; the event's own faults are an [*arvo.ValidationError]. An envelope that names another source or
@@ -40,7 +43,7 @@ func ParseEnvelope(body []byte) (Envelope, error) {
 	if err := json.Unmarshal(body, &raw); err != nil {
 		return Envelope{}, fmt.Errorf("broker: the message is no EventBridge envelope: %w", err)
 	}
-	refused := Envelope{ID: clip(raw.ID), Time: raw.Time}
+	refused := Envelope{ID: clip(raw.ID, maxName), Time: raw.Time}
 	if raw.Detail == nil {
 		return refused, errors.New("broker: the message is no EventBridge envelope: it has no detail")
 	}
@@ -75,14 +78,13 @@ func glimpse(detail []byte) (ev arvo.Event) {
 	return ev
 }
 
-// clip is s with at most maxName bytes, cut between characters.
-func clip(s string) string {
-	if len(s) <= maxName {
+// clip is s with at most so many bytes, cut between characters.
+func clip(s string, most int) string {
+	if len(s) <= most {
 		return s
 	}
-	n := maxName
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
 	}
-	return s[:n]
+	return s[:most]
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
+	"sync"
 
 	"example.com/arvo/telemetry/segment"
 )
@@ -101,6 +103,45 @@ func (b *block) inflate() []byte {
 	return text
 }
 
+// recentTexts are the texts of the blocks that were read last, the latest first. It has a lock of its own, for readers share
+// that of the store.
+type recentTexts struct {
+	mu   sync.Mutex
+	list []recentText
+}
+
+type recentText struct {
+	of   *block
+	text []byte
+}
+
+const maxRecent = 4 // blocks: a search goes by when traces began, which is not quite the order in which they were packed
+
+// text returns the text of a block, which is not to be changed.
+func (r *recentTexts) text(b *block) []byte {
+	if text := r.find(b); text != nil {
+		return text
+	}
+	text := b.inflate() // outside of the lock: two readers may both do it, but none waits
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.list = slices.Insert(r.list[:min(len(r.list), maxRecent-1)], 0, recentText{b, text})
+	return text
+}
+
+func (r *recentTexts) find(b *block) []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := slices.IndexFunc(r.list, func(t recentText) bool { return t.of == b })
+	if i < 0 {
+		return nil
+	}
+	found := r.list[i]
+	copy(r.list[1:i+1], r.list[:i])
+	r.list[0] = found
+	return found.text
+}
+
 // documentsIn reads the documents of a trace in the text of a block.
 func documentsIn(text []byte) []document {
 	var docs []document
@@ -117,7 +158,7 @@ func (s *Store) unpack(t *trace) {
 	if t.block == nil {
 		return
 	}
-	t.documents = documentsIn(t.block.inflate()[t.offset:][:t.text])
+	t.documents = documentsIn(s.recent.text(t.block)[t.offset:][:t.text])
 	s.plain += int64(t.size + documentCost*len(t.documents))
 	s.leave(t)
 }

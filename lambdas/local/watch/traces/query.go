@@ -60,7 +60,7 @@ func (s *Store) Trace(id segment.TraceID) (*Trace, bool) {
 	}
 	s.mu.RUnlock()
 	if b != nil { // a block never changes
-		for _, d := range documentsIn(b.inflate()[offset:][:text]) {
+		for _, d := range documentsIn(s.recent.text(b)[offset:][:text]) {
 			out.Texts = append(out.Texts, d.text)
 		}
 	}

@@ -5,8 +5,8 @@
 //   - A document that [Store.Put] took is read by whoever asks next. Documents come back as the bytes that were sent.
 //   - A document overwrites the one with its id in its trace, as X-Ray has it, with one exception: one in progress that
 //     was overtaken by the complete one does not undo it.
-//   - Memory is bounded: [Options].Memory is never exceeded by more than one document. When it is reached, whole traces go,
-//     that one first to which nothing has come for longest. Nothing but that makes a trace go.
+//   - Memory is bounded: [Options].Memory is never exceeded by more than one document, and by what was unpacked last. When it
+//     is reached, whole traces go, that one first to which nothing has come for longest. Nothing but that makes a trace go.
 //   - A trace holds at most [Options].TraceSize bytes. What is beyond is refused with [ErrTraceFull], and the trace says so.
 //
 // # Design
@@ -15,7 +15,8 @@
 // and for the index, and keeping one costs its bytes. When half of the memory is used, the traces that have been quiet for
 // longest are packed: some hundred KiB of documents at a time, compressed together, as documents of one system repeat each
 // other and one trace alone is too little text for that. A packed trace is unpacked by whatever is added to it. So a store that is
-// small pays nothing, and one that is full holds about five times as much.
+// small pays nothing, and one that is full holds about five times as much. As neighbours are read and written to one after
+// another, by a search and by a queue that is worked off, the few texts that were unpacked last are kept.
 //
 // The traces stand in one list in the order of their last document, which serves eviction and packing. Questions for a
 // time go through all of them: their times are at hand. An annotation of which the key is in [Options].Index leads to its traces
@@ -88,6 +89,7 @@ type Store struct {
 	quiet   *list.Element // before it, all traces are packed; from it on, none. Nil before the first packing
 	index   map[uint64]*posting
 	packer  packer
+	recent  recentTexts
 	plain   int64 // bytes of traces that are not packed
 	packed  int64 // bytes of blocks
 	fixed   int64 // bytes of everything else
@@ -186,6 +188,7 @@ func (s *Store) put(d *segment.Document, text string) error {
 	if err := s.keep(t, d, text); err != nil {
 		t.full = true
 		s.stats.Refused++
+		s.makeRoom(t) // it may have been packed
 		return err
 	}
 	s.stats.Documents++

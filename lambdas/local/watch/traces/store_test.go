@@ -177,6 +177,27 @@ func TestEviction(t *testing.T) {
 	}
 }
 
+// A document that is refused unpacks its trace, but takes no memory for it.
+func TestRefusalsOfPackedTraces(t *testing.T) {
+	const memory, n = 1 << 20, 100
+	s := traces.New(traces.Options{Memory: memory, TraceSize: 30 << 10})
+	pad := fmt.Sprintf(`,"metadata":{"x":{"y":%q}}`, strings.Repeat("compressible ", 2000))
+	for i := 1; i <= n; i++ {
+		put(t, s, doc(i, 1, pad))
+	}
+	if stats := s.Stats(); stats.Packed < n/2 || stats.Evicted > 0 {
+		t.Fatalf("%+v", stats)
+	}
+	for i := 1; i <= n; i++ {
+		if err := s.Put(doc(i, 2, pad)); !errors.Is(err, traces.ErrTraceFull) {
+			t.Fatal(err)
+		}
+		if got := s.Stats().Bytes; got > memory {
+			t.Fatalf("after %d documents were refused %d bytes, more than %d", i, got, memory)
+		}
+	}
+}
+
 // Packing is not seen: a store with little memory holds the same as one with much, as long as nothing is evicted.
 func TestPacking(t *testing.T) {
 	pad := fmt.Sprintf(`,"metadata":{"x":{"y":%q}}`, strings.Repeat("compressible ", 400))
@@ -293,6 +314,22 @@ func BenchmarkPut(b *testing.B) {
 	for i := range b.N {
 		if err := s.Put(docs[i%len(docs)]); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// Traces of a store that is packed, read one after another, as searches and graphs do.
+func BenchmarkReadPacked(b *testing.B) {
+	s := traces.New(traces.Options{Memory: 16 << 20})
+	for n := range 10_000 {
+		put(b, s, subject(n+1)...)
+	}
+	refs := s.List(func(traces.Ref) bool { return true })
+	refs = refs[:s.Stats().Packed]
+	b.ResetTimer()
+	for i := range b.N {
+		if t, ok := s.Trace(refs[i%len(refs)].ID); !ok || len(t.Texts) != 8 {
+			b.Fatal("not all is there")
 		}
 	}
 }

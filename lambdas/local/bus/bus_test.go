@@ -182,6 +182,9 @@ func TestEntriesFailOneByOne(t *testing.T) {
 		bus.Entry{Source: "shop", DetailType: "sold", Detail: []byte(`[1]`)},
 		bus.Entry{Source: "shop", DetailType: "sold", Detail: []byte(`{"a": }`)},
 		bus.Entry{Source: "aws.ec2", DetailType: "sold", Detail: []byte(`{}`)},
+		bus.Entry{Source: "shop", DetailType: "sold", Detail: []byte(`{}`), TraceHeader: strings.Repeat("x", 501)},
+		bus.Entry{Source: "shop", DetailType: "sold", Detail: []byte(`{}`), TraceHeader: "Root=1\x01"},
+		bus.Entry{Source: "shop", DetailType: "sold", Detail: []byte(`{}`), TraceHeader: strings.Repeat("x", 500)},
 		sold(2),
 	)
 	want := []bus.Result{
@@ -192,6 +195,9 @@ func TestEntriesFailOneByOne(t *testing.T) {
 		{ErrorCode: "MalformedDetail", ErrorMessage: "Detail is malformed."},
 		{ErrorCode: "MalformedDetail", ErrorMessage: "Detail is malformed."},
 		{ErrorCode: "NotAuthorizedForSource", ErrorMessage: "Not authorized for the source."},
+		{ErrorCode: "InvalidArgument", ErrorMessage: "Parameter TraceHeader is not valid. Reason: it must be at most 500 printable characters of ASCII."},
+		{ErrorCode: "InvalidArgument", ErrorMessage: "Parameter TraceHeader is not valid. Reason: it must be at most 500 printable characters of ASCII."},
+		{EventID: "some"},
 		{EventID: "some"},
 	}
 	for i := range results {
@@ -202,10 +208,10 @@ func TestEntriesFailOneByOne(t *testing.T) {
 	if diff := cmp.Diff(want, results); diff != "" {
 		t.Error(diff)
 	}
-	if got := len(q.received()); got != 2 {
-		t.Errorf("%d events were delivered, want 2", got)
+	if got := len(q.received()); got != 3 {
+		t.Errorf("%d events were delivered, want 3", got)
 	}
-	if st := s.Stats(); st.PutEventsEntries != 8 || st.PutEventsFailedEntries != 6 {
+	if st := s.Stats(); st.PutEventsEntries != 11 || st.PutEventsFailedEntries != 8 {
 		t.Errorf("stats: %+v", st)
 	}
 }
@@ -336,6 +342,16 @@ func TestDeadLetters(t *testing.T) {
 			queue:  &fakeQueue{},
 			attributes: map[string]string{
 				"ERROR_CODE": "INVALID_INPUT", "ERROR_MESSAGE": "InputPath $.detail.x leads nowhere in the event", "RETRY_ATTEMPTS": "0",
+			},
+		},
+		"an error message that is cut": {
+			target: func(c *bus.TargetConfig) {
+				c.ARN = "arn:aws:sqs:us-east-1:000000000000:" + strings.Repeat("ü", 200)
+			},
+			queue: &fakeQueue{},
+			attributes: map[string]string{
+				"TARGET_ARN": "arn:aws:sqs:us-east-1:000000000000:" + strings.Repeat("ü", 200), "ERROR_CODE": "NO_RESOURCE",
+				"ERROR_MESSAGE": "there is no arn:aws:sqs:us-east-1:000000000000:" + strings.Repeat("ü", 104) + "…", "RETRY_ATTEMPTS": "0",
 			},
 		},
 		"all attempts used up": {
@@ -644,6 +660,7 @@ func TestInputs(t *testing.T) {
 		"a path to all elements":      {path("$.detail.tags[*]"), `["a",{"b":"c"}]`},
 		"a path to a member of all":   {path("$.detail.tags[*].b"), `["c"]`},
 		"a path to all members":       {path("$.detail.tags[1].*"), `["c"]`},
+		"a path that many could fit":  {transformer(`{"all": <x>, "text": "<x>"}`, "x", "$.detail.tags[*].nothing"), `{"all": "", "text": ""}`},
 		"a path to null":              {path("$.detail.null"), `null`},
 		"a template that is a string": {transformer(`"it is <type>, at <when>: <c>"`, "type", "$.detail-type", "when", "$.time", "c", "$.detail.command"), `"it is sold, at 2026-11-23T07:00:00Z: update"`},
 		"a template that is JSON":     {transformer(`{"t": <type>, "n": <n>, "tags": <tags>}`, "type", "$.detail-type", "n", "$.detail.n", "tags", "$.detail.tags"), `{"t": "sold", "n": 5, "tags": ["a",{"b":"c"}]}`},
@@ -705,7 +722,7 @@ func TestCreateRuleRefuses(t *testing.T) {
 		"an ARN of Lambda, no function": {func(r *bus.Rule) { r.Targets[0].ARN = "arn:aws:lambda:us-east-1:000000000000:layer:code" }, "ValidationException", "target queue is neither an SQS queue nor a Lambda function"},
 		"a bad dead-letter queue":       {func(r *bus.Rule) { r.Targets[0].DeadLetterARN = "arn:aws:sns:us-east-1:000000000000:topic" }, "ValidationException", "is not the ARN of an SQS queue"},
 		"too many attempts":             {func(r *bus.Rule) { r.Targets[0].Retry.MaximumRetryAttempts = n(186) }, "ValidationException", "between 0 and 185, not 186"},
-		"too short an age":              {func(r *bus.Rule) { r.Targets[0].Retry.MaximumEventAge = time.Second }, "ValidationException", "between 60 and 86400, not 1"},
+		"too short an age":              {func(r *bus.Rule) { r.Targets[0].Retry.MaximumEventAge = time.Second }, "ValidationException", "between 60 and 86400."},
 		"two kinds of input":            {func(r *bus.Rule) { r.Targets[0].Input, r.Targets[0].InputPath = "{}", "$.detail" }, "ValidationException", "Only one of Input, InputPath, or InputTransformer must be provided for target queue."},
 		"an input that is no JSON":      {func(r *bus.Rule) { r.Targets[0].Input = "{" }, "ValidationException", "JSON syntax error in input for target queue."},
 		"a path without root":           {func(r *bus.Rule) { r.Targets[0].InputPath = "detail" }, "ValidationException", "InputPath for target queue is invalid: detail."},
@@ -738,6 +755,21 @@ func TestCreateRuleRefuses(t *testing.T) {
 				t.Errorf("got %v, want %s: %s", err, c.code, c.message)
 			}
 		})
+	}
+}
+
+// Over the wire 0 is a number like others, and a number can be larger than any duration.
+func TestPutTargetsRefusesAges(t *testing.T) {
+	s := newService(t, bus.Options{}, everything(nil))
+	for age, code := range map[string]string{
+		"0": "ValidationException", "-1": "ValidationException", "59": "ValidationException", "86401": "ValidationException",
+		"18446744174": "SerializationException", // 100 s, in nanoseconds modulo 2^64
+	} {
+		body := fmt.Sprintf(`{"Rule":"everything","Targets":[{"Id":"a","Arn":%q,"RetryPolicy":{"MaximumEventAgeInSeconds":%s}}]}`, queueARN, age)
+		_, err := s.Wire().Operations["PutTargets"](t.Context(), []byte(body))
+		if w, ok := err.(*wire.Error); !ok || w.Code != code {
+			t.Errorf("%s s: %v, want %s", age, err, code)
+		}
 	}
 }
 

@@ -9,8 +9,8 @@
 //
 // # Events
 //
-// PutEvents takes 1 to 10 entries. One that has no Source, DetailType or Detail is refused with InvalidArgument, one from
-// "aws." with NotAuthorizedForSource, one whose Detail is no JSON object with MalformedDetail; the others are not affected.
+// PutEvents takes 1 to 10 entries. One that has no Source, DetailType or Detail, or a TraceHeader that no target would take,
+// is refused with InvalidArgument, one from "aws." with NotAuthorizedForSource, one whose Detail is no JSON object with MalformedDetail; the others are not affected.
 // An entry over 1 MiB refuses the whole call with ValidationException. An accepted entry goes to each enabled rule of its
 // bus that matches it, and from there to each target of the rule:
 //

@@ -94,10 +94,10 @@ func (p path) find(event []byte) (json.RawMessage, bool) {
 		}
 		at = next
 	}
+	if len(at) == 0 {
+		return nil, false
+	}
 	if !p.many {
-		if len(at) == 0 {
-			return nil, false
-		}
 		return at[0], true
 	}
 	var all []byte
@@ -105,7 +105,7 @@ func (p path) find(event []byte) (json.RawMessage, bool) {
 		all = append(all, "[,"[min(i, 1)])
 		all = append(all, value...)
 	}
-	return append(all, ']'), len(at) > 0
+	return append(all, ']'), true
 }
 
 // from returns what the step leads to from a value.

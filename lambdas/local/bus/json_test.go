@@ -203,6 +203,8 @@ func TestDecodeEntries(t *testing.T) {
 		"a detail that is no string":  {`{"Entries": [{"Detail": {}}]}`, "Detail at byte 24 must be a string"},
 		"a time that is a string":     {`{"Entries": [{"Time": "now"}]}`, "Time at byte 22 must be a number of seconds"},
 		"a time beyond the calendar":  {`{"Entries": [{"Time": 1e300}]}`, "must be a time between the years 1 and 9999"},
+		"a time in the year 10000":    {`{"Entries": [{"Time": 253402300800}]}`, "must be a time between the years 1 and 9999"},
+		"a time before the year 1":    {`{"Entries": [{"Time": -62135596801}]}`, "must be a time between the years 1 and 9999"},
 	} {
 		if _, err := decodeEntries([]byte(c.body)); err == nil || !strings.Contains(err.Error(), c.message) {
 			t.Errorf("%s: %s gives %v, want %q", name, c.body, err, c.message)

@@ -397,8 +397,8 @@ type deadLetterShape struct {
 }
 
 type retryShape struct {
-	MaximumRetryAttempts     *int `json:",omitempty"`
-	MaximumEventAgeInSeconds *int `json:",omitempty"`
+	MaximumRetryAttempts     *int   `json:",omitempty"`
+	MaximumEventAgeInSeconds *int32 `json:",omitempty"`
 }
 
 func (t *targetShape) config() TargetConfig {
@@ -429,7 +429,7 @@ func shape(c TargetConfig) targetShape {
 	}
 	if c.Retry != (RetryPolicy{}) {
 		t.RetryPolicy = &retryShape{MaximumRetryAttempts: c.Retry.MaximumRetryAttempts}
-		if age := int(c.Retry.MaximumEventAge / time.Second); age > 0 {
+		if age := int32(c.Retry.MaximumEventAge / time.Second); age > 0 {
 			t.RetryPolicy.MaximumEventAgeInSeconds = &age
 		}
 	}

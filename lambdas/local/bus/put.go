@@ -166,10 +166,20 @@ func invalid(e *Entry) Result {
 		missing = "Detail"
 	case strings.HasPrefix(e.Source, "aws."):
 		return Result{ErrorCode: "NotAuthorizedForSource", ErrorMessage: "Not authorized for the source."}
+	case !deliverableTrace(e.TraceHeader):
+		return Result{ErrorCode: "InvalidArgument", ErrorMessage: "Parameter TraceHeader is not valid. Reason: it must be at most 500 printable characters of ASCII."}
 	default:
 		return Result{}
 	}
 	return Result{ErrorCode: "InvalidArgument", ErrorMessage: "Parameter " + missing + " is not valid. Reason: " + missing + " is a required argument."}
+}
+
+// maxTraceHeader is the length of a TraceHeader that PutEvents takes.
+const maxTraceHeader = 500
+
+// deliverableTrace tells whether targets take a trace header: an event is not accepted with one that would keep it from them.
+func deliverableTrace(header string) bool {
+	return len(header) <= maxTraceHeader && !strings.ContainsFunc(header, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 // envelope is the event as targets see it, in the order of members that AWS uses. It is not ok if the detail is not a

@@ -244,6 +244,9 @@ func (d *decoder) string(member string) []byte {
 	return text
 }
 
+// The first second of the year 1 and the last of the year 9999: envelopes have no others.
+const firstSecond, lastSecond = -62135596800, 253402300799
+
 // time reads a time in seconds since 1970, or null.
 func (d *decoder) time() time.Time {
 	if d.null() {
@@ -261,7 +264,7 @@ func (d *decoder) time() time.Time {
 	}
 	d.i = end
 	seconds, err := strconv.ParseFloat(string(d.src[start:end]), 64)
-	if err != nil || math.Abs(seconds) > 253402300799 { // the end of the year 9999
+	if err != nil || seconds < firstSecond || seconds > lastSecond {
 		d.wrongType("Time", "a time between the years 1 and 9999")
 		return time.Time{}
 	}

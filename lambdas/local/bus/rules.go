@@ -334,7 +334,7 @@ func check(c TargetConfig, i int) (*target, error) {
 	}
 	if age := c.Retry.MaximumEventAge; age != 0 {
 		if age < time.Minute || age > 24*time.Hour {
-			return nil, wire.Errorf("ValidationException", "MaximumEventAgeInSeconds of target %s must be between 60 and 86400, not %g.", c.ID, age.Seconds())
+			return nil, wire.Errorf("ValidationException", "MaximumEventAgeInSeconds of target %s must be between 60 and 86400.", c.ID)
 		}
 		t.maxAge = age
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -135,9 +136,10 @@ func (s *Service) warnUnknown(bus string) {
 	}
 }
 
+// clip bounds what an error message repeats of a request. It cuts no character in two: queues take UTF-8 only.
 func clip(s string) string {
 	if len(s) > 256 {
-		return s[:256] + "…"
+		return strings.ToValidUTF8(s[:256], "") + "…"
 	}
 	return s
 }

@@ -26,6 +26,7 @@ const (
 // A verdict is what --check found.
 type verdict struct {
 	Whole     bool      `json:"whole"`
+	Pending   string    `json:"pending,omitempty"` // what the subject waits for; of one that is whole so far, too
 	Path      []node    `json:"path"`
 	Problems  []problem `json:"problems"`
 	Notes     []problem `json:"notes"` // what is strange and breaks nothing
@@ -34,11 +35,13 @@ type verdict struct {
 
 // A problem is one of [tracetree.Problem].
 type problem struct {
-	Kind   string `json:"kind"`
-	Lost   bool   `json:"lost"`
-	Span   string `json:"span,omitempty"` // its id
-	Name   string `json:"name,omitempty"` // of the span
-	Detail string `json:"detail"`
+	Kind string `json:"kind"`
+	Lost bool   `json:"lost"`
+	// Pending: it is what the subject waits for, and no fault of the trace. Unlike tracetree's Open, this looks at the clock.
+	Pending bool   `json:"pending"`
+	Span    string `json:"span,omitempty"` // its id
+	Name    string `json:"name,omitempty"` // of the span
+	Detail  string `json:"detail"`
 }
 
 // An answer settles a question that only a running X-Ray can answer.
@@ -69,10 +72,16 @@ func healing(t *tracetree.Tree, problems []tracetree.Problem) bool {
 }
 
 // newVerdict judges a trace. graph is the map that X-Ray draws of it, linked what is known of the traces that it links to.
-func newVerdict(t *tracetree.Tree, problems []tracetree.Problem, graph []types.Service, linked *tracetree.Tree) *verdict {
+func newVerdict(t *tracetree.Tree, problems []tracetree.Problem, stands standing, graph []types.Service, linked *tracetree.Tree) *verdict {
 	v := &verdict{Whole: len(problems) == 0, Path: path(t), Problems: listed(problems), Notes: listed(t.Notes())}
+	for i, p := range problems {
+		v.Problems[i].Pending = stands.explains(p)
+	}
+	if stands.pending && !stands.stale {
+		v.Pending = stands.text
+	}
 	v.Questions = []answer{
-		foreignSegments(t), hopsDraw(t, graph), eventsNode(t, graph), stageDecides(t), traceHeader(t, linked), linksStay(t),
+		foreignSegments(t, v.Pending != ""), hopsDraw(t, graph), eventsNode(t, graph), stageDecides(t), traceHeader(t, linked), linksStay(t),
 	}
 	return v
 }
@@ -111,7 +120,7 @@ func path(t *tracetree.Tree) []node {
 }
 
 // foreignSegments: what a function sends for a message belongs to the message's trace and not to its invocation's.
-func foreignSegments(t *tracetree.Tree) answer {
+func foreignSegments(t *tracetree.Tree, pending bool) answer {
 	a := answer{Question: "a function's daemon takes segments of another trace than the invocation's", Answer: cannotTell}
 	published, received, reported := 0, 0, false
 	functions := map[string]bool{}
@@ -130,8 +139,8 @@ func foreignSegments(t *tracetree.Tree) answer {
 		a.Answer, a.Evidence = yes, fmt.Sprintf("%s of %s came with a message", count(received, "segment", "segments"), count(len(functions), "function", "functions"))
 	case reported: // nobody but a receiver tells of the way there, and this one was killed, or is at work
 		a.Answer, a.Evidence = yes, "a bus or a queue came, which only receivers report, and no segment of a receiver itself yet"
-	case published > 0 && time.Since(t.Times().End.Time()) < settledAge:
-		a.Evidence = fmt.Sprintf("%s published, and no receiver's segment is in the trace, which may be too young: --wait 30s", count(published, "event was", "events were"))
+	case published > 0 && pending:
+		a.Evidence = fmt.Sprintf("%s published, and no receiver's segment is in the trace yet: --wait 30s; if the subject has its answer all the same, no", count(published, "event was", "events were"))
 	case published > 0:
 		a.Answer, a.Evidence = no, fmt.Sprintf("%s published, and no receiver's segment is in the trace", count(published, "event was", "events were"))
 	default:
@@ -350,10 +359,13 @@ func (v *verdict) write(w io.Writer, s screen, endpoint string) error {
 		way[i] = visible(n.Name)
 	}
 	line("path", plain, strings.Join(way, " → "))
-	lost, broken, open := 0, 0, 0
+	lost, broken, open, pending := 0, 0, 0, 0
 	for _, p := range v.Problems {
-		name, where := "broken", ""
+		name, what, where := "broken", p.Kind+": "+p.Detail, ""
 		switch {
+		case p.Pending:
+			name, what = "pending", p.Detail+" yet"
+			pending++
 		case p.Lost:
 			name = "lost"
 			lost++
@@ -366,7 +378,7 @@ func (v *verdict) write(w io.Writer, s screen, endpoint string) error {
 		if p.Span != "" {
 			where = visible(p.Name) + " " + p.Span + ": "
 		}
-		line(name, yellow, where+p.Kind+": "+visible(p.Detail))
+		line(name, yellow, where+visible(what))
 	}
 	for _, n := range v.Notes {
 		where := ""
@@ -393,19 +405,30 @@ func (v *verdict) write(w io.Writer, s screen, endpoint string) error {
 	if endpoint != "" {
 		line("", dim, "this is what "+visible(endpoint)+" does; for AWS, ask AWS")
 	}
-	if v.Whole {
-		text := "whole: one trace, no parent missing, every hop there"
+	switch {
+	case v.Whole:
+		text := "whole"
+		if v.Pending != "" {
+			text += " so far"
+		}
+		text += ": one trace, no parent missing, every hop there"
 		if n := len(v.Notes); n > 0 {
 			text += "; " + count(n, "note", "notes")
 		}
+		if v.Pending != "" {
+			text += "; pending: " + visible(v.Pending)
+		}
 		line("verdict", green, text)
-	} else {
+	case pending == len(v.Problems):
+		line("verdict", yellow, "pending, and sound so far: "+visible(v.Pending))
+	default:
 		var parts []string
 		for _, part := range []struct {
 			n         int
 			one, many string
 		}{
 			{broken, "break", "breaks"}, {lost, "document lost on its way, by a sound trace", "documents lost on their way, by a sound trace"}, {open, "part still in progress", "parts still in progress"},
+			{pending, "part still awaited", "parts still awaited"},
 		} {
 			if part.n > 0 {
 				parts = append(parts, count(part.n, part.one, part.many))

@@ -83,7 +83,7 @@
 //	 "edges": [{"from": {"name": …, "type": …}, "to": {"name": …, "type": …}}, …],
 //	 "segments": [the documents as X-Ray has them, inferred ones included],
 //	 "logs":  [{"time": …, "logGroup": …, "message": …}],                            with --logs
-//	 "check": {"whole": true, "path": [nodes], "problems": […], "notes": […], "questions": […]}}   with --check
+//	 "check": {"whole": true, "pending": "…", "path": [nodes], "problems": […], "notes": […], "questions": […]}}   with --check
 //
 // An edge names its ends with their types, as a function and the Lambda service have one name. waitMs is queues and buses, as the summary has them;
 // what is left of durationMs after waitMs and workMs is untraced. "pending": true is there while there is no answer. Of several traces, traceId is the first.
@@ -95,6 +95,11 @@
 // kinds of holes apart: "lost", where the ids show that the trace is sound and a document did not arrive, which the next
 // trace may do better; and "broken", where something was not sent, or with the wrong parent, which will happen again. The
 // names of queues on the service map of that hour help with this, when the trace itself has lost them.
+//
+// "pending" is neither: the trace is sound, and ends where an event waits in a queue, for its first delivery or for another after one that
+// failed or was killed, or where a delivery is at work. The verdict says what the subject waits for. It exits 1 even so, because nobody can
+// vouch for the rest, unless all that there is by now is whole; --wait waits for the answer. When nothing has happened for a quarter of an hour, a
+// hop that is missing is broken.
 //
 // Notes tell what is strange and breaks nothing: a parent elsewhere, a delivery that nobody reported, a report that was never completed.
 //

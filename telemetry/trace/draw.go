@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,7 +70,7 @@ func (d *drawing) summary(b *strings.Builder) {
 	if open > 0 {
 		verdict = append(verdict, d.in(yellow, fmt.Sprintf("%d in progress", open)))
 	}
-	if broken := missing(d.problems); len(broken) > 0 {
+	if d.incomplete() {
 		verdict = append(verdict, d.in(yellow, "incomplete"))
 	}
 	if d.standing.pending {
@@ -138,7 +139,7 @@ func (d *drawing) summary(b *strings.Builder) {
 	}
 	for _, p := range d.problems {
 		if d.picture.of[p.Span] == nil {
-			say(yellow, "! "+problemText(p))
+			say(yellow, "! "+d.problemText(p))
 		}
 	}
 	for _, id := range d.record.full {
@@ -300,7 +301,7 @@ func (d *drawing) row(b *strings.Builder, r *row, l layout) {
 	}
 	for _, problem := range r.problems {
 		if problem.Kind != tracetree.InProgress { // the row says it
-			under(yellow, hookedUnder, problemText(problem))
+			under(yellow, hookedUnder, d.problemText(problem))
 		}
 	}
 	for _, line := range r.logs {
@@ -405,23 +406,20 @@ func subjectOf(q *question, t *tracetree.Tree) string {
 	return ""
 }
 
-func problemText(p tracetree.Problem) string {
-	text := string(p.Kind)
-	if p.Lost {
-		text = "lost document (" + text + ")"
+func (d *drawing) problemText(p tracetree.Problem) string {
+	detail := visible(p.Detail)
+	switch {
+	case d.standing.explains(p):
+		return "pending: " + detail + " yet"
+	case p.Lost:
+		return "lost document (" + string(p.Kind) + "): " + detail
 	}
-	return text + ": " + visible(p.Detail)
+	return string(p.Kind) + ": " + detail
 }
 
-// missing are the problems that make a trace incomplete.
-func missing(problems []tracetree.Problem) []tracetree.Problem {
-	var list []tracetree.Problem
-	for _, p := range problems {
-		if p.Kind != tracetree.InProgress {
-			list = append(list, p)
-		}
-	}
-	return list
+// incomplete tells whether something is missing that does not come by itself.
+func (d *drawing) incomplete() bool {
+	return slices.ContainsFunc(d.problems, func(p tracetree.Problem) bool { return p.Kind != tracetree.InProgress && !d.standing.explains(p) })
 }
 
 // duration is a time with three significant digits, in the unit that suits it.

@@ -230,13 +230,13 @@ func (v *viewer) show(ctx context.Context, c *command, stdout, stderr io.Writer,
 			return false, explain(err, v.where())
 		}
 	}
+	stands := standingOf(tree)
 	var judged *verdict
 	if c.check {
-		if judged, err = v.judge(ctx, tree, problems); err != nil {
+		if judged, err = v.judge(ctx, tree, problems, stands); err != nil {
 			return false, explain(err, v.where())
 		}
 	}
-	stands := standingOf(tree)
 	whole = (judged == nil || judged.Whole) && !(c.wait > 0 && stands.pending)
 	if c.json {
 		out := newReport(q, tree, record)
@@ -330,7 +330,7 @@ func (v *viewer) read(ctx context.Context, q *question, check bool, stderr io.Wr
 }
 
 // judge asks X-Ray for what the check needs beyond the documents.
-func (v *viewer) judge(ctx context.Context, tree *tracetree.Tree, problems []tracetree.Problem) (*verdict, error) {
+func (v *viewer) judge(ctx context.Context, tree *tracetree.Tree, problems []tracetree.Problem, stands standing) (*verdict, error) {
 	graph, err := traceGraph(ctx, v.xray, tree.Traces)
 	if err != nil {
 		return nil, err
@@ -339,5 +339,5 @@ func (v *viewer) judge(ctx context.Context, tree *tracetree.Tree, problems []tra
 	if err != nil {
 		return nil, err
 	}
-	return newVerdict(tree, problems, graph, tracetree.Build(linked.docs)), nil
+	return newVerdict(tree, problems, stands, graph, tracetree.Build(linked.docs)), nil
 }

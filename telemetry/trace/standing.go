@@ -10,7 +10,8 @@ import (
 	"example.com/arvo/telemetry/tracetree"
 )
 
-// forgotten is how long after its last sign a subject is no longer expected to go on by itself.
+// forgotten is how long after its last sign a subject is no longer expected to go on by itself: longer than a function may run, or a queue of
+// template.yaml hides a message whose delivery died.
 const forgotten = 15 * time.Minute
 
 // A standing says whether the subject of a trace has had its answer, as far as the trace can tell.
@@ -19,6 +20,9 @@ type standing struct {
 	stale   bool   // and nothing has happened for so long that waiting is no use
 	text    string // a sentence for a person; "" if there is nothing to say
 }
+
+// explains tells whether nothing is wrong with what a check has found, but the subject waits for it.
+func (s standing) explains(p tracetree.Problem) bool { return p.Open && s.pending && !s.stale }
 
 // standingOf looks for what is still on its way: an event that nobody has received, or one whose every delivery has failed, has not
 // ended or was not reported. And whoever took the request must have received something since: that is the answer, or at least a part of

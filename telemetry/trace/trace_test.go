@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -229,7 +230,7 @@ func TestCheckDoesNotWaitForEver(t *testing.T) {
 		r, subject := charge(1)
 		began := time.Now()
 		out := shown(t.Context(), &fakeXRay{docs: r.docs[:len(r.docs)-1]}, screen{}, subject, command{check: true})
-		if !strings.Contains(out, "not whole: 1 break") || time.Since(began) > settleTime+settlePause+2*time.Second {
+		if !strings.Contains(out, "verdict  pending, and sound so far: no answer yet") || time.Since(began) > settleTime+settlePause+2*time.Second {
 			t.Errorf("after %v:\n%s", time.Since(began), out)
 		}
 	})
@@ -279,6 +280,83 @@ func TestAnInterruptedSearchSaysSo(t *testing.T) {
 	cancel()
 	if out := shown(ctx, &fakeXRay{}, screen{}, "order-1", command{}); !strings.Contains(out, "trace: interrupted") {
 		t.Errorf("got %s", out)
+	}
+}
+
+// TestWhatIsPendingIsNotBroken: as long as a queue may give an event out, for the first time or again, nothing is wrong with a trace that ends
+// there. After a while nobody expects that any more.
+func TestWhatIsPendingIsNotBroken(t *testing.T) {
+	request := func() (*recorder, string, segment.ID) {
+		r := newRecorder(1)
+		subject := subjectOn("com.payment.charge", r.trace.String())
+		return r, subject, r.request(subject, "com.payment.charge", false)
+	}
+	sent := func() (*recorder, string) {
+		r, subject, _ := request()
+		return r, subject
+	}
+	killed := func() (*recorder, string) {
+		r, subject, event := request()
+		r.hops(event, "arvo-requests", 13.8, 41, 96.5, 1)
+		return r, subject
+	}
+	atWork := func() (*recorder, string) {
+		r, subject, event := request()
+		r.message(handler, r.hops(event, "arvo-requests", 13.8, 41, 96.5, 1), subject, "com.payment.charge", "ok", 97, -1)
+		return r, subject
+	}
+	for _, test := range []struct {
+		name    string
+		make    func() (*recorder, string)
+		after   time.Duration
+		verdict string
+		exit    bool // with 1
+		lists   string
+	}{
+		{"nobody has received the event", sent, 3 * time.Minute, "pending, and sound so far: no answer yet: an event was sent to arvo-bus, and nobody has received it", true,
+			"pending  Events a001000000000007: the event was published to arvo-bus, and no receiver has reported it yet\n"},
+		{"the receiver was killed", killed, 3 * time.Minute, "pending, and sound so far: no answer yet: arvo-requests has given the event out 1 time, and the receiver was killed", true, "\npending  arvo-requests "},
+		{"the receiver has begun", atWork, 3 * time.Minute, "pending, and sound so far: no answer yet: arvo-federated_handler has begun", true, "it began and has not ended yet\n"},
+		{"all deliveries have failed", func() (*recorder, string) { return poison(1) }, 3 * time.Minute, "whole so far: one trace, no parent missing, every hop there; pending: no answer yet: arvo-federated_handler has failed", false, ""},
+		{"nobody ever received the event", sent, 16 * time.Minute, "not whole: 1 break\n", true, "broken   Events a001000000000007: missing hop: "},
+		{"nothing came after the receiver was killed", killed, 16 * time.Minute, "not whole: 1 break\n", true, "broken   arvo-requests "},
+		{"the receiver never ended", atWork, 16 * time.Minute, "not whole: 1 part still in progress\n", true, "open     arvo-federated_handler "},
+		{"what began a second time may be what became of it", func() (*recorder, string) {
+			r, subject := sent()
+			r.message(handler, segment.ID{}, subject, "com.payment.charge", "ok", 97, 99)
+			return r, subject
+		}, 3 * time.Minute, "not whole: 2 breaks\n", true, "missing hop: the event was published to arvo-bus"},
+		{"a part of the trace is lost as well", func() (*recorder, string) {
+			r, subject, event := request()
+			queue := r.hops(event, "arvo-requests", 13.8, 41, 96.5, 1)
+			first, second := r.publish(131, 142), r.publish(131, 142)
+			r.message(handler, queue, subject, "com.payment.charge", "ok", 97, 143, first, second)
+			r.hops(first.ID, "arvo-responses", 131, 150, 160, 1)
+			r.hops(second.ID, "arvo-audit", 131, 150, 160, 1)
+			return r.drop(func(d *segment.Document) bool { return d.Name == "arvo-audit" }), subject
+		}, 3 * time.Minute, "not whole: 1 document lost on its way, by a sound trace, 1 part still awaited\n", true, "\npending  arvo-responses "},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, subject := test.make()
+				time.Sleep(test.after)
+				out := shown(t.Context(), &fakeXRay{docs: r.docs}, screen{}, subject, command{check: true})
+				if !strings.Contains(out, "verdict  "+test.verdict) || strings.HasSuffix(out, "exit 1\n") != test.exit || !strings.Contains(out, test.lists) {
+					t.Errorf("want %q, %q, exit 1: %v, in\n%s", test.verdict, test.lists, test.exit, out)
+				}
+				pending := strings.Contains(test.verdict, "pending")
+				if pending && (strings.Contains(out, "broken ") || strings.Contains(out, "incomplete") || strings.Contains(out, "missing hop") || strings.Contains(out, "\nlive     no:")) {
+					t.Errorf("it calls broken what is pending:\n%s", out)
+				}
+				var report report
+				if err := json.Unmarshal([]byte(strings.TrimSuffix(shown(t.Context(), &fakeXRay{docs: r.docs}, screen{}, subject, command{check: true, json: true}), "exit 1\n")), &report); err != nil {
+					t.Fatal(err)
+				}
+				if v := report.Check; (v.Pending != "") != (pending || strings.Contains(test.verdict, "awaited") || strings.Contains(test.verdict, "2 breaks")) || v.Whole == test.exit {
+					t.Errorf("as JSON: whole %v, pending %q", v.Whole, v.Pending)
+				}
+			})
+		})
 	}
 }
 

@@ -34,7 +34,10 @@ type Problem struct {
 	Kind Kind
 	// Lost: it can be shown that the trace is sound and a document of it did not arrive (yet). Otherwise the document
 	// may never have been made, or the trace may be broken.
-	Lost   bool
+	Lost bool
+	// Open: nothing else is wrong with the trace, and time may mend this: the event waits in its queue, for the first time or for another
+	// try, or somebody is at work on it. How long that may take is for the reader to know, who has a clock.
+	Open   bool
 	Span   *Span  // where; nil for the trace as a whole
 	Detail string // a sentence
 }
@@ -44,24 +47,28 @@ func (p Problem) String() string {
 	if p.Lost {
 		s += ", lost"
 	}
+	if p.Open {
+		s += ", open"
+	}
 	if p.Span != nil {
 		s += " at " + p.Span.ID.String() + " " + p.Span.Name
 	}
 	return s + ": " + p.Detail
 }
 
-// Check returns what is wrong with the trace of a subject, in the order of Spans; nothing if it is whole. Traces linked
-// to are none of its business and belong in a tree of their own.
+// Check returns what is wrong with the trace of a subject, first how often it begins, then the rest in the order of Spans; nothing if it
+// is whole. Traces linked to are none of its business and belong in a tree of their own.
 //
 //   - no documents, several traces, several roots: a subject has one trace, and a trace begins once.
-//   - dangling parent: parent_id names a document that is not there, and that somebody of this trace should have sent; see [Tree.Notes]. Lost, if the id is that of a hop of an event whose
-//     creation is known ([segment.HopID]), or if the span is itself such a hop of the parent that it names, which only
-//     happens when the parent was known to who reported it.
+//   - dangling parent: parent_id names a document that is not there, and that somebody of this trace should have sent; see
+//     [Tree.Notes]. Lost, if the id is that of a hop of an event whose creation is known ([segment.HopID]), or if the span is itself
+//     such a hop of the parent that it names, which only happens when the parent was known to who reported it.
 //   - missing hop: an event that was created and published was not received; a bus was crossed but no queue (lost: both
 //     are reported together); no function took the event from its queue; a function received the event by no queue
 //     although others were reported, and does not say that it came from the bus itself; a traced call has no segment of the callee.
+//     Open, if it is the last that is known of an event which is on its way.
 //   - in progress: the span never ended. Only the outermost of spans within each other is told, and none of which is known that its
-//     process died: that is a note.
+//     process died: that is a note. Open, if it is a delivery.
 //   - cycle: the span is its own ancestor.
 //
 // queues are names of queues that need not occur in the tree: without them, a queue all of whose documents were lost is
@@ -72,13 +79,16 @@ func (t *Tree) Check(queues ...string) []Problem {
 	}
 	var problems []Problem
 	report := func(kind Kind, lost bool, s *Span, format string, args ...any) {
-		problems = append(problems, Problem{kind, lost, s, fmt.Sprintf(format, args...)})
+		problems = append(problems, Problem{Kind: kind, Lost: lost, Span: s, Detail: fmt.Sprintf(format, args...)})
 	}
 	if len(t.Traces) > 1 {
 		report(SeveralTraces, false, nil, "%d traces, the first two are %s and %s", len(t.Traces), t.Traces[0], t.Traces[1])
 	}
 	t.checkRoots(report)
 
+	elsewhere := t.elsewhere()
+	// What begins a second time, or nowhere, may be what became of an event that seems to be on its way.
+	sound := len(problems) == 0 && !slices.ContainsFunc(t.Roots, func(s *Span) bool { return s.Cyclic || s.Dangling && elsewhere[s] == "" })
 	hops := t.Hops()
 	lost := t.lostHops(hops, queues)
 	// What is known to be lost is told once: at the span that misses it, not at the event as well.
@@ -89,7 +99,6 @@ func (t *Tree) Check(queues ...string) []Problem {
 		}
 	}
 	missing := missingHops(hops, explained)
-	elsewhere := t.elsewhere()
 
 	for _, s := range t.Spans {
 		switch {
@@ -106,13 +115,14 @@ func (t *Tree) Check(queues ...string) []Problem {
 			}
 		}
 		if s.InProgress && !s.Complete() && !s.Inferred && (s.Parent == nil || !s.Parent.InProgress) && !s.unfinished() {
-			report(InProgress, false, s, "it began and never ended")
+			problems = append(problems, Problem{Kind: InProgress, Open: sound && s.delivered(), Span: s, Detail: "it began and has not ended"})
 		}
 		if s.Subsegment && s.traced() && !s.hasSegment() {
 			report(MissingHop, false, s, "the service that it called is traced, and sent no segment")
 		}
 		for _, p := range missing[s] {
-			report(MissingHop, p.Lost, s, "%s", p.Detail)
+			p.Open = p.Open && sound
+			problems = append(problems, p)
 		}
 	}
 	return problems
@@ -270,6 +280,11 @@ func (s *Span) hasSegment() bool {
 	return false
 }
 
+// delivered tells whether the span is the receiver of an event.
+func (s *Span) delivered() bool {
+	return !s.Subsegment && s.Parent != nil && (s.Parent.IsQueue() || s.Parent.IsBus() || s.Parent.IsCreation())
+}
+
 // A lostHop is a bus or queue whose document may be missing.
 type lostHop struct {
 	what, name string
@@ -361,27 +376,27 @@ func missingHops(hops []Hop, explained map[*Span]bool) map[*Span][]Problem {
 		}
 	}
 	missing := make(map[*Span][]Problem)
-	miss := func(s *Span, lost bool, detail string) {
-		if !explained[s] {
-			missing[s] = append(missing[s], Problem{Kind: MissingHop, Lost: lost, Span: s, Detail: detail})
+	miss := func(s *Span, p Problem) {
+		if p.Kind, p.Span = MissingHop, s; !explained[s] {
+			missing[s] = append(missing[s], p)
 		}
 	}
 	for _, h := range hops {
 		switch {
 		case h.Queue != nil && len(h.Consumers) == 0:
-			miss(h.Queue, false, "the event was taken from the queue, and no function reported what became of it")
+			miss(h.Queue, Problem{Open: h.Open(), Detail: "the event was taken from the queue, and no function has reported what became of it"})
 		case h.Queue != nil:
 		case h.Bus != nil && len(h.Consumers) == 0:
-			miss(h.Bus, true, "the event crossed the bus, and the queue after it was not reported")
+			miss(h.Bus, Problem{Lost: true, Detail: "the event crossed the bus, and the queue after it was not reported"})
 		case h.Bus != nil && h.Direct():
 		case len(h.Consumers) > 0:
 			for _, c := range h.Consumers {
 				if reported[c.TraceID] && c.Origin != segment.OriginLambda { // which tells itself that it was invoked, by the bus
-					miss(c, false, "it received an event, and by which queue was not reported")
+					miss(c, Problem{Detail: "it received an event, and by which queue was not reported"})
 				}
 			}
 		case h.Creation != nil && !failed(h.Creation) && h.Creation.Complete():
-			miss(h.Creation, false, "the event was published"+to(h.Creation)+", and no receiver reported it")
+			miss(h.Creation, Problem{Open: h.Open(), Detail: "the event was published" + to(h.Creation) + ", and no receiver has reported it"})
 		}
 	}
 	return missing

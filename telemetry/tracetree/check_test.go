@@ -40,7 +40,7 @@ func TestCheck(t *testing.T) {
 			"dangling parent, lost at 9b8667de22421957 requests: its parent 679809a728533686 is the document of bus bus, which did not arrive"}},
 		{"the queue is lost and named by another event's: its consumer says so", append(without(queueID(7, "requests")), hops(99, "requests", 1, 2, 3)[1]), nil, []string{
 			"dangling parent, lost at " + queueID(99, "requests").String() + " requests: its id was derived from its parent " + busID(99).String() + ", whose document did not arrive",
-			"missing hop at " + queueID(99, "requests").String() + " requests: the event was taken from the queue, and no function reported what became of it",
+			"missing hop at " + queueID(99, "requests").String() + " requests: the event was taken from the queue, and no function has reported what became of it",
 			"dangling parent, lost at aa00000000000014 federated_handler: its parent 9b8667de22421957 is the document of queue requests, which did not arrive"}},
 		{"the queue is lost and its name is known to the caller", without(queueID(7, "requests")), []string{"requests"}, []string{
 			"dangling parent, lost at aa00000000000014 federated_handler: its parent 9b8667de22421957 is the document of queue requests, which did not arrive"}},
@@ -52,25 +52,28 @@ func TestCheck(t *testing.T) {
 		{"the document of the request is lost: the bus was derived from an event in it", without(id(5)), nil, []string{
 			"dangling parent, lost at 679809a728533686 bus: its id was derived from its parent aa00000000000007, whose document did not arrive"}},
 		{"the consumer is lost: the queue waits for it, and the bus after it was derived from an event in it", without(id(20)), nil, []string{
-			"missing hop at 9b8667de22421957 requests: the event was taken from the queue, and no function reported what became of it",
+			"missing hop at 9b8667de22421957 requests: the event was taken from the queue, and no function has reported what became of it",
 			"dangling parent, lost at " + busID(23).String() + " bus: its id was derived from its parent aa00000000000017, whose document did not arrive"}},
-		{"the last consumer is lost", without(id(30)), nil, []string{
-			"missing hop at " + queueID(23, "responses").String() + " responses: the event was taken from the queue, and no function reported what became of it"}},
-		{"nothing of the receiver arrived", without(id(30), busID(23), queueID(23, "responses")), nil, []string{
-			"missing hop at aa00000000000017 Events: the event was published to bus, and no receiver reported it"}},
+		{"the last consumer is lost, or is yet to come", without(id(30)), nil, []string{
+			"missing hop, open at " + queueID(23, "responses").String() + " responses: the event was taken from the queue, and no function has reported what became of it"}},
+		{"nothing of the receiver arrived, or is yet to come", without(id(30), busID(23), queueID(23, "responses")), nil, []string{
+			"missing hop, open at aa00000000000017 Events: the event was published to bus, and no receiver has reported it"}},
 		{"an event that could not be published is not missed", func() []segment.Document {
 			docs := without(id(30), busID(23), queueID(23, "responses"))
 			docs[4].Subsegments[1].Fault = true
 			return docs
 		}(), nil, nil},
 		{"a parent that nobody had is a broken trace", change(20, func(d *segment.Document) { d.ParentID = id(777) }), nil, []string{
-			"missing hop at 9b8667de22421957 requests: the event was taken from the queue, and no function reported what became of it",
+			"missing hop at 9b8667de22421957 requests: the event was taken from the queue, and no function has reported what became of it",
 			"dangling parent at aa00000000000014 federated_handler: nothing in the trace leads to its parent aa00000000000309"}},
 		{"a bus whose id is not its parent's is a broken trace", []segment.Document{doc(1, 0, "f", segment.OriginFunction, 0, 9), doc(2, 99, "bus", segment.OriginEvents, 1, 2, sub(3, "x", "", 1, 2))}, nil, []string{
 			"dangling parent at aa00000000000002 bus: nothing in the trace leads to its parent aa00000000000063",
 			"missing hop, lost at aa00000000000002 bus: the event crossed the bus, and the queue after it was not reported"}},
 		{"a trace that begins twice", append(charge(), doc(60, 0, "federated_handler", segment.OriginFunction, 400, 410)), nil, []string{
 			"several roots at aa0000000000003c federated_handler: the trace began with aa00000000000001 arvo/Prod already"}},
+		{"what began a second time may be what became of the event", append(without(id(30)), doc(60, 0, "api_lambda", segment.OriginFunction, 400, 410)), nil, []string{
+			"several roots at aa0000000000003c api_lambda: the trace began with aa00000000000001 arvo/Prod already",
+			"missing hop at " + queueID(23, "responses").String() + " responses: the event was taken from the queue, and no function has reported what became of it"}},
 		{"a subject with two traces", append(charge(), func() segment.Document {
 			d := doc(1, 0, "arvo/Prod", segment.OriginStage, 400, 410)
 			d.TraceID = segment.TraceID{15: 2}
@@ -80,7 +83,7 @@ func TestCheck(t *testing.T) {
 		{"a handler that ran out of time", change(30, func(d *segment.Document) {
 			d.End, d.InProgress = 0, true
 			d.Subsegments[1].End, d.Subsegments[1].InProgress = 0, true
-		}), nil, []string{"in progress at aa0000000000001e api_lambda: it began and never ended"}},
+		}), nil, []string{"in progress, open at aa0000000000001e api_lambda: it began and has not ended"}},
 		{"hops are off for all", []segment.Document{
 			doc(1, 0, "api_lambda", segment.OriginFunction, 0, 10, creation(2, 1, 5)), doc(3, 2, "federated_handler", segment.OriginFunction, 60, 70)}, nil, nil},
 		{"hops are off for one function only", append(without(busID(23), queueID(23, "responses"), id(30)), doc(30, 23, "api_lambda", segment.OriginFunction, 200, 220)), nil, []string{

@@ -15,7 +15,7 @@ import (
 // A Request asks for one synchronous invocation.
 type Request struct {
 	Function      string   // a name
-	Payload       []byte   // JSON, at most [MaxPayload] bytes; it must not change until Invoke returns. Empty means {}
+	Payload       []byte   // JSON, at most [MaxPayload] bytes; it must not change any more: Invoke may return first. Empty means {}
 	TraceHeader   string   // X-Amzn-Trace-Id of the caller; empty or malformed: the function's tracing mode decides
 	ClientContext string   // JSON for the function's context, without line breaks; empty: none
 	Messages      []string // trace headers of a batch's messages, for whoever observes: the invocation does not continue them
@@ -180,6 +180,8 @@ func (s *Service) admit(req Request) (*invocation, error) {
 	case f.reserved != nil && (f.running >= *f.reserved || faulty):
 		cause = reasonReserved
 	case f.reserved == nil && (s.unreserved >= s.unreservedLimit() || faulty):
+		cause = reasonAccount
+	case s.running >= s.options.AccountConcurrency: // by a change of reservations that those that run do not fit yet
 		cause = reasonAccount
 	}
 	if cause != "" {

@@ -44,7 +44,7 @@ func (o *output) follow() {
 		err := o.conn.Read(func(fd uintptr) bool {
 			o.mu.Lock()
 			defer o.mu.Unlock()
-			wait, ended := o.readOnce(fd)
+			_, wait, ended := o.readOnce(fd)
 			end = ended
 			return !wait
 		})
@@ -74,30 +74,36 @@ func (o *output) followBlocking() {
 }
 
 // readOnce reads what is there; o.mu is held.
-func (o *output) readOnce(fd uintptr) (wait, end bool) {
+func (o *output) readOnce(fd uintptr) (n int, wait, end bool) {
 	n, wait, err := readNow(fd, o.buf)
 	if wait {
-		return true, false
+		return 0, true, false
 	}
 	if err != nil || n == 0 {
 		o.ended = true
-		return false, true
+		return 0, false, true
 	}
 	o.take(o.buf[:n])
-	return false, false
+	return n, false, false
 }
 
-// drain reads all that has been written so far and emits it, an unfinished line included. On Windows it only does the
-// latter.
+// pipeSize is the most that a process makes its pipe hold: Linux's default for fs.pipe-max-size. What is read beyond it
+// was written after drain had begun.
+const pipeSize = 1 << 20
+
+// drain reads all that has been written so far and emits it, an unfinished line included; on Windows it only emits what
+// has been read. A process that never stops writing does not hold it up.
 func (o *output) drain() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if !o.ended && runtime.GOOS != "windows" {
 		err := o.conn.Control(func(fd uintptr) {
-			for {
-				if wait, end := o.readOnce(fd); wait || end {
+			for read := 0; read < pipeSize; {
+				n, wait, end := o.readOnce(fd)
+				if wait || end {
 					return
 				}
+				read += n
 			}
 		})
 		if err != nil {

@@ -343,21 +343,27 @@ func (s *Service) update(name string, change func(*Config)) (*settings, error) {
 		s.mu.Unlock()
 		return nil, s.notFound(name)
 	}
-	c := f.settings.Config
-	s.mu.Unlock()
-	change(&c)
-	set, err := s.newSettings(c) // reads the binary: not under the lock
-	if err != nil {
-		return nil, err
+	for {
+		base := f.settings
+		s.mu.Unlock()
+		c := base.Config
+		change(&c)
+		set, err := s.newSettings(c) // reads the binary: not under the lock
+		if err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		if f.settings != base {
+			continue // another update was faster: this one goes on top of it
+		}
+		idle := f.idle
+		f.idle, f.settings = nil, set
+		s.mu.Unlock()
+		for _, e := range idle {
+			e.shutdown("configuration")
+		}
+		return set, nil
 	}
-	s.mu.Lock()
-	idle := f.idle
-	f.idle, f.settings = nil, set
-	s.mu.Unlock()
-	for _, e := range idle {
-		e.shutdown("configuration")
-	}
-	return set, nil
 }
 
 func (s *Service) notFound(name string) error {

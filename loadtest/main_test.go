@@ -163,14 +163,14 @@ func TestTheTerminalTellsACell(t *testing.T) {
 	capacity, drain, p, lo, hi := 40.0, 2.5, 12.5, 39.0, 41.0
 	cell := results.Cell{ID: "E1/C=2/offered=1.3", Repeat: 2, Role: "measured", OfferedRate: 52, PredictedCapacity: &capacity, PredictedDrainS: &drain,
 		CompletedRate: results.Interval{Mean: 40, Lo: &lo, Hi: &hi, Blocks: 10}, Backlog: results.Backlog{Peak: 1200, Verdict: "unstable", DrainS: &drain},
-		EndToEnd: results.Latency{N: 20, P50: &p, Max: 80}, Validity: results.Contaminated, Why: []string{"the stack was restarted"},
+		EndToEnd: results.Latency{N: 20, P50: &p, Max: 80, Clipped: 1}, Uncorrected: results.Latency{Negative: 3}, Validity: results.Contaminated, Why: []string{"the stack was restarted"},
 		Counts: results.Counts{Scheduled: 1300, Lost: 2, Completed: 1298}}
 	var out bytes.Buffer
 	plain := &terminal{out: &out}
 	plain.Predicted(cell)
 	plain.Measured(cell)
 	for _, want := range []string{"E1/C=2/offered=1.3 (repeat 2)", "capacity 40.0/s, drain 2.50\u202fs", "completed 40.0/s (95 % CI 39.0–41.0), 1.000 of the prediction",
-		"peak 1200, drained in 2.50\u202fs", "p50 12.5\u202fms, p99 –, max 80.0\u202fms (n=20)", "of 1300 subjects: 2 lost", "contaminated: the stack was restarted"} {
+		"peak 1200, drained in 2.50\u202fs", "p50 12.5\u202fms, p99 –, max 80.0\u202fms (n=20)", "of 1300 subjects: 2 lost", "3 ended before they were sent", "1 took more than a day", "contaminated: the stack was restarted"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in:\n%s", want, out.String())
 		}

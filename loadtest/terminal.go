@@ -106,6 +106,12 @@ func (t *terminal) Measured(c results.Cell) {
 		late = fmt.Sprintf("%s late at p99", milliseconds(c.Slip.P99))
 	}
 	t.line("             end to end %s; sent %s", latencies(c.EndToEnd), late)
+	if n := c.Uncorrected.Negative; n > 0 {
+		t.line("             %s", t.bad(count(n)+" ended before they were sent, as the clocks say: in quantiles they took no time"))
+	}
+	if n := c.EndToEnd.Clipped; n > 0 {
+		t.line("             %s", t.bad(count(n)+" took more than a day: in quantiles a day"))
+	}
 	if n := c.Counts; n.Lost+n.DeadLettered+n.Failed+n.Rejected+n.Unanswered+n.Duplicated+n.Unsent+n.Late+n.Open > 0 {
 		var said []string
 		for _, k := range []struct {

@@ -40,7 +40,7 @@ func (m *measurement) forecast(stages []stage) results.Cell {
 		ID: m.spec.id(), Experiment: m.spec.experiment, Role: role, Repeat: max(1, m.spec.repeat),
 		Params: results.Params{
 			Concurrency: m.predicted.capacity.Concurrency, Batch: int(m.predicted.capacity.Batch), Parallelism: m.predicted.capacity.Parallelism,
-			VisibilityS: m.setup.VisibilityS, WorkMs: m.spec.work.Seconds() * 1e3, Queue: m.spec.queue(), Arrivals: m.c.Arrivals,
+			VisibilityS: m.setup.VisibilityS, WorkMs: results.Milliseconds(m.spec.work), Queue: m.spec.queue(), Arrivals: m.c.Arrivals,
 			OutageS: m.spec.outage.Seconds(), Offered: m.spec.offered,
 		},
 		Validity: results.Valid, Started: m.began,
@@ -65,7 +65,7 @@ func (m *measurement) forecast(stages []stage) results.Cell {
 			c.PredictedDrainS = finite(d.Seconds())
 		}
 		if behind.peak >= 1 {
-			c.PredictedNote = fmt.Sprintf("up to %s behind", number(behind.peak))
+			c.PredictedNote = fmt.Sprintf("up to %s behind", subjects(behind.peak))
 		} else {
 			c.PredictedNote = "it keeps up"
 		}
@@ -84,7 +84,7 @@ func (m *measurement) forecast(stages []stage) results.Cell {
 }
 
 func model(c stats.Capacity) results.Model {
-	return results.Model{C: c.Concurrency, B: c.Batch, P: c.Parallelism, Oms: c.Overhead.Seconds() * 1e3, Sms: c.Service.Seconds() * 1e3}
+	return results.Model{C: c.Concurrency, B: c.Batch, P: c.Parallelism, Oms: results.Milliseconds(c.Overhead), Sms: results.Milliseconds(c.Service)}
 }
 
 // offeredRate returns the mean rate of the measured stages.
@@ -164,11 +164,11 @@ func (m *measurement) cell(c results.Cell, end error) results.Cell {
 		}
 		waits.add(&r, m.clock)
 	}
-	c.EndToEnd, c.Uncorrected, c.Acknowledged, c.Slip = latency(e2e), latency(uncorrected), latency(ack), latency(slip)
+	c.EndToEnd, c.Uncorrected, c.Acknowledged, c.Slip = results.LatencyOf(e2e), results.LatencyOf(uncorrected), results.LatencyOf(ack), results.LatencyOf(slip)
 	c.Waits = waits.mean()
 	for _, r := range slowest {
 		d, _ := r.EndToEnd(m.clock) // it has one
-		t := results.Traced{Subject: r.Subject, TraceID: r.TraceID, E2Ems: ms(d)}
+		t := results.Traced{Subject: r.Subject, TraceID: r.TraceID, E2Ems: results.Milliseconds(d)}
 		if r.TraceID != "" || r.Subject != "" {
 			t.Link = m.sys.TraceLink(r.TraceID, r.Subject)
 		}
@@ -179,7 +179,7 @@ func (m *measurement) cell(c results.Cell, end error) results.Cell {
 	}
 	c.Counts = countsOf(m.ledger.Count(nil))
 	c.Examples = m.examples()
-	c.Clock = results.Clock{OffsetMs: ms(m.clock.Offset), ErrorMs: ms(m.clock.Error), N: m.clock.N, Dropped: m.clock.Dropped}
+	c.Clock = results.Clock{OffsetMs: results.Milliseconds(m.clock.Offset), ErrorMs: results.Milliseconds(m.clock.Error), N: m.clock.N, Dropped: m.clock.Dropped}
 	c.Sender = results.Sender{Workers: m.c.MaxWorkers, CPUCores: m.report.CPUCores}
 	c.Series = m.series(line)
 	m.judge(&c, verdict, line, end)
@@ -356,7 +356,7 @@ func (m *measurement) judge(c *results.Cell, verdict stats.Verdict, line ledger.
 		if !exact {
 			least = "at least "
 		}
-		blame(results.TargetLimited, fmt.Sprintf("the work took %s%s, though %s were asked for", least, short(s), short(m.spec.work)))
+		blame(results.TargetLimited, fmt.Sprintf("the work took %s%s, though %v were asked for", least, short(s), m.spec.work))
 	}
 }
 
@@ -378,7 +378,7 @@ func (m *measurement) sentLate(c results.Cell) []string {
 	slices.Sort(slips)
 	onTime, _ := slices.BinarySearch(slips, slipLimit+1)
 	if late := len(slips) - onTime; late > max(1, len(slips)/100) { // one alone says nothing of few
-		text := fmt.Sprintf("%d of %d subjects were sent more than %s late, one of a hundred by %s or more", late, len(slips), short(slipLimit), short(slips[(len(slips)*99-1)/100]))
+		text := fmt.Sprintf("%d of %d subjects were sent more than %v late, one of a hundred by %s or more", late, len(slips), slipLimit, short(slips[(len(slips)*99-1)/100]))
 		if m.report.Busy {
 			text += fmt.Sprintf(": all %d workers were waiting for answers", m.c.MaxWorkers)
 		}
@@ -517,18 +517,7 @@ func (w *meanWaits) mean() *results.Waits {
 }
 
 func waitsOf(w ledger.Waits) *results.Waits {
-	return &results.Waits{Accept: ms(w.Accept), Request: ms(w.Request), Service: ms(w.Service), Response: ms(w.Response), Store: ms(w.Store)}
-}
-
-func latency(l *stats.Latencies) results.Latency {
-	q := func(q float64) *float64 {
-		v := l.Quantile(q)
-		if !v.Known {
-			return nil
-		}
-		return finite(ms(v.Value))
-	}
-	return results.Latency{N: l.N(), Mean: ms(l.Mean()), P50: q(0.5), P90: q(0.9), P99: q(0.99), P999: q(0.999), Max: ms(l.Max())}
+	return &results.Waits{Accept: results.Milliseconds(w.Accept), Request: results.Milliseconds(w.Request), Service: results.Milliseconds(w.Service), Response: results.Milliseconds(w.Response), Store: results.Milliseconds(w.Store)}
 }
 
 func countsOf(c ledger.Counts) results.Counts {
@@ -549,8 +538,6 @@ func countsOf(c ledger.Counts) results.Counts {
 func intervalOf(i stats.Interval) results.Interval {
 	return results.Interval{Mean: i.Mean, Lo: finite(i.Lo), Hi: finite(i.Hi), Blocks: i.N}
 }
-
-func ms(d time.Duration) float64 { return d.Seconds() * 1e3 }
 
 // finite returns x, and nil where it is no number.
 func finite(x float64) *float64 {

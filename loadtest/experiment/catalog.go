@@ -187,7 +187,7 @@ func findKnee(c Config, cells []results.Cell) (string, []results.Fit) {
 		limits = append(limits, fmt.Sprintf("%s with %d at a time (predicted %s)", number(ceiling), concurrency, number(predicted)))
 		only = fmt.Sprintf("With %d at a time the system completes at most %s subjects/s (predicted %s)", concurrency, number(ceiling), number(predicted))
 		ratios = append(ratios, ceiling/predicted)
-		if group[0].Params.WorkMs == c.Work.Seconds()*1e3 {
+		if group[0].Params.WorkMs == results.Milliseconds(c.Work) {
 			x, y = append(x, float64(concurrency)), append(y, ceiling)
 		}
 	}
@@ -205,7 +205,7 @@ func findKnee(c Config, cells []results.Cell) (string, []results.Fit) {
 	if lo < 0.95 || hi > 1.05 {
 		verb = "does not explain the throughput alone"
 	}
-	return fmt.Sprintf("MaximumConcurrency %s: whatever is offered, the system completes at most %s subjects/s; measured over predicted is %.2f to %.2f.", verb, list(limits), lo, hi), fits
+	return fmt.Sprintf("MaximumConcurrency %s: whatever is offered, the system completes at most %s subjects/s; measured over predicted is %.2f to %.2f.", verb, results.List(limits), lo, hi), fits
 }
 
 // E2
@@ -278,9 +278,9 @@ func findLimits(_ Config, cells []results.Cell) (string, []results.Fit) {
 	}
 	var fits []results.Fit
 	if k, err := stats.FitKnee(x, y); err == nil {
-		fits = append(fits, fit("concurrency", fmt.Sprintf("%s/s", number(cells[0].OfferedRate)), k))
+		fits = append(fits, fit("concurrency", results.Short(cells[0].OfferedRate)+"/s", k))
 	}
-	return fmt.Sprintf("At %s/s offered, %s.", number(cells[0].OfferedRate), list(said)), fits
+	return fmt.Sprintf("At %s/s offered, %s.", number(cells[0].OfferedRate), results.List(said)), fits
 }
 
 // A share is how many of the repeats of a cell have something.
@@ -343,13 +343,13 @@ func queueCells(c Config) [][]spec {
 	excess := func(p prediction) float64 { return p.rate * burst.Seconds() }
 	arms := [][]spec{
 		arm(RouteQueue, withQueue, ViaAPI, func(p prediction) string {
-			return fmt.Sprintf("none is rejected, about %s wait at the end of the burst", number(excess(p)))
+			return fmt.Sprintf("none is rejected, about %s wait at the end of the burst", subjects(excess(p)))
 		}),
 		arm(RouteHidden, Settings{Reserved: &reserved, Route: &hidden}, ViaAPI, func(p prediction) string {
-			return fmt.Sprintf("none is rejected, about %s wait at the end of the burst, out of sight; what Lambda tries again waits longer and longer, so the drain takes at least as long as with SQS", number(excess(p)))
+			return fmt.Sprintf("none is rejected, about %s wait at the end of the burst, out of sight; what Lambda tries again waits longer and longer, so the drain takes at least as long as with SQS", subjects(excess(p)))
 		}),
 		arm(ViaFunction, Settings{Reserved: &reserved, Route: &direct}, ViaFunction, func(p prediction) string {
-			return fmt.Sprintf("nothing waits, about %s are rejected", number(excess(p)))
+			return fmt.Sprintf("nothing waits, about %s are rejected", subjects(excess(p)))
 		}),
 	}
 	arms[1][0].extra = 3 * time.Minute // Lambda's queue tries again after a second, then two, four, ... minutes
@@ -373,7 +373,7 @@ func findQueue(_ Config, cells []results.Cell) (string, []results.Fit) {
 		}
 		said = append(said, fmt.Sprintf("%s %d of %d subjects were completed, %d rejected and %d lost, the slowest in %s", called[way], n.Completed, n.Scheduled, n.Rejected, n.Lost, short(milliseconds(slowest))))
 	}
-	return "In a burst of twice the capacity, " + list(said) + ".", nil
+	return "In a burst of twice the capacity, " + results.List(said) + ".", nil
 }
 
 // E4
@@ -400,7 +400,7 @@ func findBatch(_ Config, cells []results.Cell) (string, []results.Fit) {
 		completed, predicted := means(group)
 		said = append(said, fmt.Sprintf("%s/s in batches of %d (predicted %s)", number(completed), group[0].Params.Batch, number(predicted)))
 	}
-	return fmt.Sprintf("With %d at a time the system completes %s, %d subjects of a batch being done side by side.", batchConcurrency, list(said), cells[0].Params.Parallelism), nil
+	return fmt.Sprintf("With %d at a time the system completes %s, %d subjects of a batch being done side by side.", batchConcurrency, results.List(said), cells[0].Params.Parallelism), nil
 }
 
 // E5
@@ -432,7 +432,7 @@ func visibilityCells(c Config) [][]spec {
 		if visibility < visibilityWork {
 			times := math.Ceil(visibilityWork.Seconds() / visibility.Seconds())
 			cell.predict = func(p prediction) string {
-				return fmt.Sprintf("a message is visible again after %v of %v of work, and done again if a slot is free then: %s of the capacity become up to %s", visibility, visibilityWork, number(visibilityLoad), number(visibilityLoad*times))
+				return fmt.Sprintf("a message is visible again after %v of %v of work, and done again if a slot is free then: %v of the capacity become up to %v", visibility, visibilityWork, visibilityLoad, visibilityLoad*times)
 			}
 		}
 		groups = append(groups, []spec{cell})
@@ -457,7 +457,7 @@ func findVisibility(_ Config, cells []results.Cell) (string, []results.Fit) {
 		text += fmt.Sprintf(" and %s/s of %s/s offered completed", number(completed), number(group[0].OfferedRate))
 		said = append(said, text)
 	}
-	return fmt.Sprintf("Of work that takes %v, at %v of the capacity: %s.", visibilityWork, visibilityLoad, list(said)), nil
+	return fmt.Sprintf("Of work that takes %v, at %v of the capacity: %s.", visibilityWork, visibilityLoad, results.List(said)), nil
 }
 
 // E6
@@ -489,7 +489,7 @@ func outageCells(c Config) [][]spec {
 				}
 			},
 			predict: func(p prediction) string {
-				return fmt.Sprintf("%v without the mapping leave %s behind, which are caught up with %s later", c.outage(), number(share*p.rate*c.outage().Seconds()), short(recovery))
+				return fmt.Sprintf("%v without the mapping leave %s behind, which are caught up with %s later", c.outage(), subjects(share*p.rate*c.outage().Seconds()), short(recovery))
 			},
 		})
 	}
@@ -511,7 +511,7 @@ func findRecovery(_ Config, cells []results.Cell) (string, []results.Fit) {
 		}
 		said = append(said, text)
 	}
-	return fmt.Sprintf("Headroom is what recovers: %s.", list(said)), nil
+	return fmt.Sprintf("Headroom is what recovers: %s.", results.List(said)), nil
 }
 
 // run
@@ -608,14 +608,6 @@ func interval(i results.Interval) string {
 		return "not known"
 	}
 	return fmt.Sprintf("%s to %s", number(*i.Lo), number(*i.Hi))
-}
-
-// list joins with commas and an "and".
-func list(parts []string) string {
-	if len(parts) < 2 {
-		return strings.Join(parts, "")
-	}
-	return strings.Join(parts[:len(parts)-1], ", ") + " and " + parts[len(parts)-1]
 }
 
 func milliseconds(ms float64) time.Duration { return seconds(ms / 1e3) }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/arvo/dashboards/draw"
 	"example.com/arvo/loadtest/results"
 	"example.com/arvo/loadtest/schedule"
 	"example.com/arvo/loadtest/stats"
@@ -262,18 +263,11 @@ func seconds(s float64) time.Duration {
 	return time.Duration(math.Round(s * 1e9))
 }
 
-// number formats a number with three digits that count, and whole ones from 100 on.
-func number(x float64) string {
-	if math.Abs(x) >= 100 {
-		return fmt.Sprintf("%.0f", x)
-	}
-	return fmt.Sprintf("%.3g", x)
-}
+// Findings and reasons have numbers as the report has them (package draw).
 
-// short formats a duration with three digits that count.
-func short(d time.Duration) string {
-	if d < time.Second {
-		return number(d.Seconds()*1e3) + " ms"
-	}
-	return number(d.Seconds()) + " s"
-}
+func number(x float64) string { return draw.Number.Format(x) }
+
+// subjects are whole.
+func subjects(n float64) string { return draw.Count.Format(n) }
+
+func short(d time.Duration) string { return draw.Seconds.Format(d.Seconds()) }

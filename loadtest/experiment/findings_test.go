@@ -37,12 +37,12 @@ func TestOneLimitDoesNotShowThatItSetsTheThroughput(t *testing.T) {
 	two := group(2)
 	kind = results.Contaminated
 	finding, _ := answer(lookup("E1"), c, append(two, group(8)...))
-	if want := "With 2 at a time the system completes at most 40 subjects/s (predicted 40); whether MaximumConcurrency sets it takes a second limit. Left out as not valid: 3 contaminated."; finding != want {
+	if want := "With 2 at a time the system completes at most 40.0 subjects/s (predicted 40.0); whether MaximumConcurrency sets it takes a second limit. Left out as not valid: 3 contaminated."; finding != want {
 		t.Errorf("got %q, want %q", finding, want)
 	}
 	kind = results.Valid
 	finding, _ = answer(lookup("E1"), c, append(two, group(8)...))
-	if want := "MaximumConcurrency sets the throughput: whatever is offered, the system completes at most 40 with 2 at a time (predicted 40) and 160 with 8 at a time (predicted 160) subjects/s; measured over predicted is 1.00 to 1.00."; finding != want {
+	if want := "MaximumConcurrency sets the throughput: whatever is offered, the system completes at most 40.0 with 2 at a time (predicted 40.0) and 160 with 8 at a time (predicted 160) subjects/s; measured over predicted is 1.00 to 1.00."; finding != want {
 		t.Errorf("got %q, want %q", finding, want)
 	}
 }
@@ -60,9 +60,9 @@ func TestAVerdictOnRepeatsIsThatOfAllOfThem(t *testing.T) {
 		cells []results.Cell
 		want  string
 	}{
-		{"all fell behind for the same reason", []results.Cell{behind, behind}, " (predicted 40; the backlog grew by 50/s; the concurrency limit is the bottleneck, Little 1)."},
+		{"all fell behind for the same reason", []results.Cell{behind, behind}, " (predicted 40.0; the backlog grew by 50.0/s; the concurrency limit is the bottleneck, Little 1)."},
 		{"all fell behind, limited by something else", []results.Cell{elsewhere}, "; the concurrency limit is not the bottleneck, Little 0.80)."},
-		{"all fell behind, for different reasons", []results.Cell{behind, elsewhere}, "the backlog grew by 50/s; Little 0.90)."},
+		{"all fell behind, for different reasons", []results.Cell{behind, elsewhere}, "the backlog grew by 50.0/s; Little 0.90)."},
 		{"all kept up", []results.Cell{keptUp, keptUp}, " and kept up."},
 		{"they do not agree", []results.Cell{keptUp, behind, keptUp}, " (it kept up in 2 of 3 repeats and fell behind in 1 of 3 repeats)."},
 		{"they do not agree, and the first one fell behind", []results.Cell{behind, keptUp}, " (it kept up in 1 of 2 repeats and fell behind in 1 of 2 repeats)."},
@@ -70,7 +70,7 @@ func TestAVerdictOnRepeatsIsThatOfAllOfThem(t *testing.T) {
 		{"all say nothing", []results.Cell{unknown, unknown}, " (whether it kept up, this load is too short to say)."},
 	} {
 		finding, _ := findLimits(Config{}, test.cells)
-		want := "At 90/s offered, 2 at a time completed 40/s"
+		want := "At 90.0/s offered, 2 at a time completed 40.0/s"
 		if !strings.HasPrefix(finding, want) || !strings.HasSuffix(finding, strings.Replace(test.want, "Little 1)", "Little 1.00)", 1)) {
 			t.Errorf("%s: got %q, want %q ... %q", test.name, finding, want, test.want)
 		}

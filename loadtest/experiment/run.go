@@ -278,12 +278,6 @@ func (p *Plan) add(c Config, setup results.Setup, s spec, fresh bool) {
 	}
 }
 
-// Duration returns about how long the experiments of a configuration take on a stack that is set up so.
-func Duration(c Config, setup results.Setup) (time.Duration, error) {
-	p, err := Preview(c, setup)
-	return p.Duration, err
-}
-
 // Preview returns what Run would plan, without doing anything.
 func Preview(c Config, setup results.Setup) (Plan, error) {
 	c, err := c.check()

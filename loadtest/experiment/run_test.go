@@ -178,7 +178,7 @@ func TestFindingsEqualTheory(t *testing.T) {
 				near(t, "the slope of "+f.Series, f.Slope, 1, 0.02)
 			}
 		}},
-		{"E2", "At 90/s offered, 2 at a time completed 37", func(t *testing.T, out *experiment.Outcome) {
+		{"E2", "At 90.0/s offered, 2 at a time completed 37", func(t *testing.T, out *experiment.Outcome) {
 			for _, concurrency := range []int{2, 4, 8, 16} {
 				c := find(t, out, fmt.Sprintf("E2/C=%d", concurrency))
 				near(t, c.ID+" completed", c.CompletedRate.Mean, min(90, theory(concurrency)), 0.02)
@@ -360,7 +360,7 @@ func TestASearchThatComesToTheHighestRateInTheMiddleGoesOn(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		out, _ := ask(t, t.Context(), newPretended(), experiment.Config{Quick: true, Experiments: []string{"E9"}, Concurrency: 8, MaxRate: 70})
-		if f := out.Experiments[0].Finding; !strings.HasPrefix(f, "70/s, the highest rate that is offered, is sustainable") || len(out.Experiments[0].Order) != 1 {
+		if f := out.Experiments[0].Finding; !strings.HasPrefix(f, "70.0/s, the highest rate that is offered, is sustainable") || len(out.Experiments[0].Order) != 1 {
 			t.Errorf("of a system that can do more is found: %s", f)
 		}
 	})
@@ -378,7 +378,7 @@ func TestASenderThatIsLateIsAReservationOfALoadOfOnesOwn(t *testing.T) {
 		out, _ := ask(t, t.Context(), p, one(experiment.Config{Watch: w, MaxWorkers: 20}))
 		cell, f := find(t, out, experiment.CustomID), out.Experiments[0].Finding
 		if cell.Validity != results.GeneratorLimited || !strings.HasPrefix(f, "At 100/s offered, 8 at a time completed ") ||
-			!strings.Contains(f, "With a reservation, since this is not quite the load that was asked for: ") || !strings.Contains(f, "more than 50 ms late") || strings.Contains(f, "Left out") {
+			!strings.Contains(f, "With a reservation, since this is not quite the load that was asked for: ") || !strings.Contains(f, "more than 50ms late") || strings.Contains(f, "Left out") {
 			t.Errorf("%s: %s", cell.Validity, f)
 		}
 	})
@@ -421,7 +421,7 @@ func TestWhatIsWrongWithASystemIsSaid(t *testing.T) {
 				t.Errorf("%+v, %q", c.Counts, c.Examples.Duplicated)
 			}
 		}},
-		{name: "one that stands still for two and a half seconds", validity: results.Contaminated, why: []string{"stood still from 3.", "subjects were sent more than 50 ms late"}, spoil: func(p *pretended, c *experiment.Config, w *witness) {
+		{name: "one that stands still for two and a half seconds", validity: results.Contaminated, why: []string{"stood still from 3.", "subjects were sent more than 50ms late"}, spoil: func(p *pretended, c *experiment.Config, w *witness) {
 			w.began = func(id string) {
 				if id == experiment.CustomID {
 					from := time.Since(p.began) + 3*time.Second
@@ -464,10 +464,10 @@ func TestWhatIsWrongWithASystemIsSaid(t *testing.T) {
 				t.Errorf("predicted for %+v, %+v", c.Params, c.CapacityModel)
 			}
 		}},
-		{name: "one whose work takes longer than was asked for", validity: results.TargetLimited, why: []string{"the work took 77 ms, though 50 ms were asked for"}, spoil: func(p *pretended, _ *experiment.Config, _ *witness) {
+		{name: "one whose work takes longer than was asked for", validity: results.TargetLimited, why: []string{"the work took 77.0\u202fms, though 50ms were asked for"}, spoil: func(p *pretended, _ *experiment.Config, _ *witness) {
 			p.slower = 1.5
 		}},
-		{name: "one whose work takes far longer, in batches that are not full", validity: results.TargetLimited, why: []string{"the work took at least 91.3 ms, though 50 ms were asked for"}, spoil: func(p *pretended, c *experiment.Config, w *witness) {
+		{name: "one whose work takes far longer, in batches that are not full", validity: results.TargetLimited, why: []string{"the work took at least 91.3\u202fms, though 50ms were asked for"}, spoil: func(p *pretended, c *experiment.Config, w *witness) {
 			c.Custom.Rate, c.Custom.Batch, p.parallelism = 4, 10, 1
 			w.began = func(id string) {
 				if id == experiment.CustomID {

@@ -18,7 +18,7 @@ const (
 
 // probe is a cell that tries a rate.
 func probe(c Config, rate float64) spec {
-	return spec{experiment: "E9", name: fmt.Sprintf("rate=%s", number(rate)), repeat: 1, settings: limited(c.Concurrency, 1), work: c.Work, load: func(float64) []stage {
+	return spec{experiment: "E9", name: "rate=" + results.Short(rate), repeat: 1, settings: limited(c.Concurrency, 1), work: c.Work, load: func(float64) []stage {
 		stages := c.steady(rate, c.Work)
 		stages[1].Duration *= 2 // a little too much has to have the time to show
 		return stages

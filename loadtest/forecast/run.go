@@ -7,17 +7,16 @@ import (
 	"math"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"example.com/arvo/dashboards/draw"
 	"example.com/arvo/loadtest/results"
 	"example.com/arvo/loadtest/schedule"
 	"example.com/arvo/loadtest/sim"
-	"example.com/arvo/loadtest/stats"
 )
 
 // Defaults and limits.
@@ -69,7 +68,7 @@ func Run(ctx context.Context, c Config) (*results.Forecast, error) {
 		return nil, fmt.Errorf("forecast: %w", err)
 	}
 	f := &results.Forecast{
-		Region: c.Region, Seconds: c.Duration.Seconds(), WorkMs: c.Work.Seconds() * 1e3, Template: c.Template,
+		Region: c.Region, Seconds: c.Duration.Seconds(), WorkMs: results.Milliseconds(c.Work), Template: c.Template,
 		Prices: fmt.Sprintf("list prices of %s, %s", base.Prices.Region, base.Prices.Date), Changed: c.Changed, Levels: []results.Level{},
 	}
 	if c.Duration == 0 {
@@ -235,8 +234,8 @@ func level(ctx context.Context, base sim.Config, rate float64, v variant) (resul
 		Accepted: sum(series.Accepted, 0, Steps) / duration.Seconds(), Completed: sum(series.Completed, 0, Steps) / duration.Seconds(),
 		Settled:  sum(series.Completed, Steps*4/5, Steps) / (duration.Seconds() / 5),
 		Rejected: r.Counts.Rejected, Dead: r.Counts.Dead, PeakBack: r.Peak,
-		EndToEnd: latencyOf(r.EndToEnd), Ack: latencyOf(r.Answered),
-		Waits:      results.Waits{Accept: ms(r.Phases.Accept), Request: ms(r.Phases.Request), Service: ms(r.Phases.Service), Response: ms(r.Phases.Response), Store: ms(r.Phases.Store)},
+		EndToEnd: results.LatencyOf(r.EndToEnd), Ack: results.LatencyOf(r.Answered),
+		Waits:      results.Waits{Accept: results.Milliseconds(r.Phases.Accept), Request: results.Milliseconds(r.Phases.Request), Service: results.Milliseconds(r.Phases.Service), Response: results.Milliseconds(r.Phases.Response), Store: results.Milliseconds(r.Phases.Store)},
 		Raise:      advice,
 		Raised:     raised,
 		USDMillion: r.PerMillionCost, Cost: []results.Cost{},
@@ -263,33 +262,10 @@ func why(use sim.LimitUse, n sim.Counts) string {
 		what string
 	}{{use.Refused, "refused"}, {use.Dead, "dead-lettered"}, {use.Behind, "waiting when the load ends"}} {
 		if part.n > 0 {
-			parts = append(parts, thousands(part.n)+" "+part.what)
+			parts = append(parts, draw.Count.Format(float64(part.n))+" "+part.what)
 		}
 	}
-	return fmt.Sprintf("of %s subjects %s", thousands(n.Sent), strings.Join(parts, ", "))
-}
-
-// thousands formats a number with commas.
-func thousands(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-func latencyOf(l *stats.Latencies) results.Latency {
-	quantile := func(q float64) *float64 {
-		v := l.Quantile(q)
-		if !v.Known {
-			return nil
-		}
-		f := ms(v.Value)
-		return &f
-	}
-	return results.Latency{N: l.N(), Mean: ms(l.Mean()), P50: quantile(0.5), P90: quantile(0.9), P99: quantile(0.99), P999: quantile(0.999), Max: ms(l.Max())}
+	return fmt.Sprintf("of %s subjects %s", draw.Count.Format(float64(n.Sent)), strings.Join(parts, ", "))
 }
 
 // seriesOf joins the steps of a simulation to longer ones. The last may have fewer, and is then left out: it is after the load.

@@ -58,7 +58,7 @@ func TestForecastOfTheTemplate(t *testing.T) {
 	if low.Offered != 100 || !near(low.Settled, 100, 0.02) || low.Binding != "" || len(low.Raise) != 0 || low.DrainS == nil || *low.DrainS > 1 {
 		t.Errorf("a rate that is kept: %+v", low)
 	}
-	if high.Offered != 2000 || !near(high.Settled, 1251, 0.02) || high.Binding != string(sim.RequestsConcurrency) || !strings.Contains(high.BindingWhy, "of 40,000 subjects ") || !strings.HasSuffix(high.BindingWhy, " waiting when the load ends") {
+	if high.Offered != 2000 || !near(high.Settled, 1251, 0.02) || high.Binding != string(sim.RequestsConcurrency) || !strings.Contains(high.BindingWhy, "of 40\u202f000 subjects ") || !strings.HasSuffix(high.BindingWhy, " waiting when the load ends") {
 		t.Errorf("a rate that is not: %+v", high)
 	}
 	if len(high.Raise) != 1 || high.Raise[0] != "requests MaximumConcurrency at 1251/s: MaximumConcurrency of the mapping, 10 -> 20" || len(high.Raised) != 0 {

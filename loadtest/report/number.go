@@ -71,10 +71,14 @@ func maybe(v *float64, write func(float64) string) string {
 
 // interval writes the bounds of an interval, or nothing when it is infinite.
 func interval(i results.Interval, write func(float64) string) string {
-	if i.Lo == nil || i.Hi == nil || !finite(*i.Lo) || !finite(*i.Hi) {
+	return bounds(i.Lo, i.Hi, write)
+}
+
+func bounds(lo, hi *float64, write func(float64) string) string {
+	if lo == nil || hi == nil || !finite(*lo) || !finite(*hi) {
 		return ""
 	}
-	return fmt.Sprintf("[%s, %s]", write(*i.Lo), write(*i.Hi))
+	return fmt.Sprintf("[%s, %s]", write(*lo), write(*hi))
 }
 
 func of(v *float64) float64 {

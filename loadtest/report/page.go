@@ -146,6 +146,26 @@ func alerts(r results.Results) []alert {
 	if lost := total(r.Cells, func(c results.Counts) int { return c.Lost }); lost > 0 {
 		add("%s lost: accepted, then neither completed nor in a dead-letter queue.", plural(lost, "subject was", "subjects were"))
 	}
+	for _, wrong := range []struct {
+		of   func(results.Cell) int64
+		text string
+	}{
+		{func(c results.Cell) int64 { return c.Uncorrected.Negative }, "ended before they were sent, as the clocks say: in quantiles they took no time."},
+		{func(c results.Cell) int64 { return c.EndToEnd.Clipped }, "took more than a day: in quantiles a day."},
+	} {
+		var n int64
+		var where []string
+		for _, c := range r.Cells {
+			if k := wrong.of(c); k > 0 {
+				n += k
+				where = append(where, fmt.Sprintf("%s in %s", count(k), c.ID))
+			}
+		}
+		if n > 0 {
+			add("%s %s", plural(n, "subject", "subjects"), wrong.text)
+			a[len(a)-1].More = atMost(where)
+		}
+	}
 	if k := len(failed(r)); k > 0 {
 		add("%s not met: %s.", plural(k, "condition is", "conditions are"), strings.Join(failed(r), ", "))
 	}
@@ -170,8 +190,13 @@ func reasons(cells []results.Cell, is func(results.Cell) bool) []string {
 			lines = append(lines, line)
 		}
 	}
+	return atMost(lines)
+}
+
+// atMost leaves of lines about cells as many as an alert has room for.
+func atMost(lines []string) []string {
 	if k := len(lines) - maxReasons; k > 0 {
-		lines = append(lines[:maxReasons], fmt.Sprintf("and %d more in the table of cells", k))
+		return append(lines[:maxReasons], fmt.Sprintf("and %d more in the table of cells", k))
 	}
 	return lines
 }
@@ -486,9 +511,14 @@ func cellsTables(cells []results.Cell) []*table {
 		if role != "" {
 			below = strings.TrimPrefix(below+" · "+role, " · ")
 		}
-		p99 := text(maybe(c.EndToEnd.P99, milliseconds))
-		if c.Backlog.Verdict == "unstable" && c.EndToEnd.P99 != nil {
-			p99.Below = "rising"
+		e := c.EndToEnd
+		p50 := entry{Text: maybe(e.P50, milliseconds), Below: bounds(e.P50Lo, e.P50Hi, milliseconds)}
+		p99 := entry{Text: maybe(e.P99, milliseconds), Below: bounds(e.P99Lo, e.P99Hi, milliseconds)}
+		if c.Backlog.Verdict == "unstable" { // subjects then depend on each other, and no interval holds
+			p50.Below, p99.Below = "", ""
+			if e.P99 != nil {
+				p99.Below = "rising"
+			}
 		}
 		trust := entry{Text: validity(c)}
 		switch {
@@ -513,7 +543,7 @@ func cellsTables(cells []results.Cell) []*table {
 		subjects.Rows = append(subjects.Rows, []entry{
 			{Text: c.ID, Code: true}, text(orUnknown(c.Backlog.Verdict)),
 			text(maybe(c.LittleRatio, func(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) })), text(orUnknown(c.Diagnosis)),
-			text(maybe(c.EndToEnd.P50, milliseconds)), p99, text(longest(c.EndToEnd)), text(count(c.EndToEnd.N)),
+			p50, p99, text(longest(e)), text(count(e.N)),
 			counted(c.Counts.Lost), counted(c.Counts.Duplicates), counted(c.Counts.DeadLettered), counted(c.Counts.Failed), counted(c.Counts.Rejected),
 		})
 	}

@@ -6,7 +6,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 
 	"example.com/arvo/dashboards/draw"
 	"example.com/arvo/loadtest/results"
@@ -128,7 +127,7 @@ func knee(r results.Results) []figure {
 	}
 	f := figure{ID: "knee", Claim: "All that is offered is completed", How: "One line for each limit of concurrency. On the diagonal the system keeps up; where a line leaves it, the rest waits. Bars are 95 % intervals."}
 	if len(flat) > 0 {
-		f.Claim = "The completed rate goes flat at " + list(flat)
+		f.Claim = "The completed rate goes flat at " + results.List(flat)
 	}
 	f.Numbers = table{Columns: columns("cell", "#offered", "#completed", "95 % interval", "#predicted capacity", "verdict", "valid")}
 	for _, c := range all {
@@ -169,14 +168,6 @@ func ceilingOf(r results.Results, experiment, series string) (float64, bool) {
 		}
 	}
 	return 0, false
-}
-
-// list joins with commas and a last "and".
-func list(s []string) string {
-	if len(s) < 2 {
-		return strings.Join(s, "")
-	}
-	return strings.Join(s[:len(s)-1], ", ") + " and " + s[len(s)-1]
 }
 
 // loadEnd is when the last subject of a cell was due, in seconds since its load began.
@@ -585,7 +576,7 @@ func queues(r results.Results) []figure {
 			rejected = append(rejected, share+" "+how)
 		}
 	}
-	return fates(figure{ID: "queues", Claim: "Rejected of the same burst: " + list(rejected),
+	return fates(figure{ID: "queues", Claim: "Rejected of the same burst: " + results.List(rejected),
 		How: "A queue: the bus fills SQS, and the mapping empties it. Hidden: the bus invokes the function, and Lambda keeps what it cannot take. No queue: the client invokes the function and waits."}, cells, name)
 }
 

@@ -262,6 +262,8 @@ func TestWhatWentWrongIsSaidInWordsBeforeAllElse(t *testing.T) {
 	lost.Assertions[0].OK = false
 	slow := plausible()
 	slow.Cells[4].Validity, slow.Cells[4].Why = results.TargetLimited, []string{"the work took 90 ms"}
+	clocks := plausible()
+	clocks.Cells[3].Uncorrected.Negative, clocks.Cells[4].Uncorrected.Negative, clocks.Cells[4].EndToEnd.Clipped = 3, 1, 1
 	broken := plausible()
 	broken.Cells[0].OfferedRate = math.NaN()
 	for _, test := range []struct {
@@ -275,6 +277,7 @@ func TestWhatWentWrongIsSaidInWordsBeforeAllElse(t *testing.T) {
 		{"another limit than the one that was varied is said", slow, []string{"1 of 41 cells is target-limited: a true measurement, but something else than what was varied was the limit.", "the work took 90 ms"}},
 		{"lost subjects are counted", lost, []string{"3 subjects were lost"}},
 		{"a condition that is not met is named", lost, []string{"1 condition is not met: lost==0"}},
+		{"latencies that cannot be are counted", clocks, []string{"4 subjects ended before they were sent, as the clocks say: in quantiles they took no time.", "3 in " + clocks.Cells[3].ID, "1 subject took more than a day: in quantiles a day."}},
 		{"an empty run says that nothing was measured", results.Results{}, []string{"Nothing was measured."}},
 		{"data that cannot be written is said to be missing", broken, []string{"The data is not in this page"}},
 	} {
@@ -405,6 +408,18 @@ func TestUnknownIsADashAndNotZero(t *testing.T) {
 			if text := rows[0].children[column].text; text != "–" {
 				t.Errorf("column %d of table %d says %q", column, i, text)
 			}
+		}
+	}
+}
+
+func TestAQuantileHasItsIntervalUnlessItRises(t *testing.T) {
+	lo, p99, hi := 0.301, 0.305, 0.309
+	c := results.Cell{ID: "run", Validity: results.Valid, EndToEnd: results.Latency{N: 2000, P99: &p99, P99Lo: &lo, P99Hi: &hi}}
+	for verdict, want := range map[string]string{"stable": "305 µs[301 µs, 309 µs]", "unstable": "305 µsrising"} {
+		c.Backlog.Verdict = verdict
+		rows := cellsTables(t, results.Results{Cells: []results.Cell{c}})[1].find("tr")
+		if text := rows[len(rows)-1].children[5].text; strings.ReplaceAll(text, "\n", "") != want {
+			t.Errorf("%s: %q, want %q", verdict, text, want)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func WriteBench(w io.Writer, r Results) error {
 	for _, pass := range passes(r.Forecast) {
 		name := map[string]string{"sim": "Forecast", "fitted": "Fitted"}[pass.name]
 		for _, l := range pass.levels {
-			writeBenchmark(out, name+"/rate="+short(l.Offered), map[string]*float64{
+			writeBenchmark(out, name+"/rate="+Short(l.Offered), map[string]*float64{
 				"completed/s": &l.Completed, "accepted/s": &l.Accepted,
 				"e2e-p50-ms": l.EndToEnd.P50, "e2e-p99-ms": l.EndToEnd.P99, "ack-p99-ms": l.Ack.P99,
 				"peak-backlog": count(l.PeakBack), "drain-s": l.DrainS, "USD/million": &l.USDMillion,
@@ -113,9 +113,9 @@ func (c *Cell) benchmark() string {
 		add("outage", strconv.FormatFloat(p.OutageS, 'f', 0, 64)+"s") // which is measured: seconds are what was asked for
 	}
 	if p.Offered != 0 {
-		add("offered", short(p.Offered)+"x")
+		add("offered", Short(p.Offered)+"x")
 	} else {
-		add("rate", short(c.OfferedRate))
+		add("rate", Short(c.OfferedRate))
 	}
 	return b.String()
 }

@@ -8,7 +8,8 @@ func f(v float64) *float64 { return &v }
 
 // full returns results in which every member has a value: what an old file looks like to a later program.
 func full() Results {
-	lat := Latency{N: 12_000, Mean: 71.5, P50: f(60), P90: f(110.25), P99: f(320), P999: f(480), Max: 512.5}
+	lat := Latency{N: 12_000, Mean: 71.5, P50: f(60), P90: f(110.25), P99: f(320), P999: f(480), Max: 512.5,
+		P50Lo: f(59.5), P50Hi: f(60.5), P99Lo: f(310), P99Hi: f(335), Negative: 2, Clipped: 1}
 	waits := Waits{Accept: 4, Request: 12.5, Service: 51, Response: 3, Store: 1}
 	series := Series{StepS: 0.5, Offered: []float64{48, 48}, Accepted: []float64{48, 47}, Completed: []float64{20, 40}, Backlog: []float64{28, 35}}
 	reserved, usd := 4, 0.25

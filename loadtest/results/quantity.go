@@ -142,7 +142,7 @@ func rows(r *Results) []row {
 	}
 	for _, p := range passes(r.Forecast) {
 		for i := range p.levels {
-			all = append(all, row{name: p.name + "/offered=" + short(p.levels[i].Offered), level: &p.levels[i], pass: p.name})
+			all = append(all, row{name: p.name + "/offered=" + Short(p.levels[i].Offered), level: &p.levels[i], pass: p.name})
 		}
 	}
 	return all

@@ -210,15 +210,22 @@ type Backlog struct {
 	DrainS  *float64 `json:"drain_s"` // null when it did not drain
 }
 
-// Latency is a distribution in milliseconds. Quantiles are null when there are too few subjects for them.
+// Latency is a distribution in milliseconds. Quantiles are null when there are too few subjects for them. Their intervals are
+// of 95 %, if subjects do not depend on each other; with a growing backlog they do.
 type Latency struct {
-	N    int64    `json:"n"`
-	Mean float64  `json:"mean"`
-	P50  *float64 `json:"p50"`
-	P90  *float64 `json:"p90"`
-	P99  *float64 `json:"p99"`
-	P999 *float64 `json:"p999"`
-	Max  float64  `json:"max"`
+	N        int64    `json:"n"`
+	Mean     float64  `json:"mean"`
+	P50      *float64 `json:"p50"`
+	P90      *float64 `json:"p90"`
+	P99      *float64 `json:"p99"`
+	P999     *float64 `json:"p999"`
+	Max      float64  `json:"max"`
+	P50Lo    *float64 `json:"p50_lo,omitempty"`
+	P50Hi    *float64 `json:"p50_hi,omitempty"`
+	P99Lo    *float64 `json:"p99_lo,omitempty"`
+	P99Hi    *float64 `json:"p99_hi,omitempty"`
+	Negative int64    `json:"negative,omitempty"` // that ended before they began, by clocks that contradict each other: zero to quantiles
+	Clipped  int64    `json:"clipped,omitempty"`  // that took more than a day: a day to quantiles
 }
 
 // Waits is where the time of a subject went (package ledger).

@@ -4,7 +4,6 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
-	"strconv"
 )
 
 // WriteTimeseries writes the series of all cells as CSV (RFC 4180): timeseries.csv.
@@ -25,7 +24,7 @@ func WriteTimeseries(w io.Writer, r Results) error {
 	}
 	for _, pass := range passes(r.Forecast) {
 		for _, l := range pass.levels {
-			if err := writeSeries(out, pass.name+"/offered="+short(l.Offered), l.Series); err != nil {
+			if err := writeSeries(out, pass.name+"/offered="+Short(l.Offered), l.Series); err != nil {
 				return err
 			}
 		}
@@ -60,22 +59,4 @@ func passes(f *Forecast) []pass {
 		return nil
 	}
 	return []pass{{"sim", f.Levels}, {"fitted", f.Fitted}}
-}
-
-// number formats a number without exponent, with at most six decimals.
-func number(f float64) string {
-	f, err := strconv.ParseFloat(strconv.FormatFloat(f, 'f', 6, 64), 64)
-	if err != nil {
-		return "NaN" // only what is none is not read back
-	}
-	return strconv.FormatFloat(f, 'f', -1, 64)
-}
-
-// short formats a number with three significant digits, without exponent.
-func short(f float64) string {
-	rounded, err := strconv.ParseFloat(strconv.FormatFloat(f, 'g', 3, 64), 64)
-	if err != nil {
-		return "NaN"
-	}
-	return strconv.FormatFloat(rounded, 'f', -1, 64)
 }

@@ -2,7 +2,7 @@
 // be "inconclusive".
 //
 //	percentiles   [Latencies], [Quantile]            refused when there are too few subjects for them
-//	rates         [Mean], [BatchMeans], [Warmup]     with 95 % intervals that know of autocorrelation
+//	rates         [Mean], [BatchMeans]               with 95 % intervals that know of autocorrelation
 //	backlog       [Growth], [Judge]                  stable, unstable or inconclusive
 //	prediction    [Capacity], [Drain], [Recovery]    what a queue and its consumers can do
 //	explanation   [Little], [Diagnose]               is it the concurrency that limits, or something else

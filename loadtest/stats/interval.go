@@ -71,26 +71,3 @@ func student(freedom int) float64 {
 	n := float64(freedom)
 	return z + (z*z*z+z)/(4*n) + (5*z*z*z*z*z+16*z*z*z+3*z)/(96*n*n)
 }
-
-// Warmup returns how many values at the beginning of a series to leave out, because the system had not settled: MSER
-// (White 1997), the truncation that makes the standard error of the rest least. It is applied within one stage of a
-// load, whose steady state is one; applied to a profile it would take the steps for a warm-up. At most half of the series
-// is left out; a result of half of it means that the series has not settled.
-func Warmup(x []float64) int {
-	best, at := math.Inf(1), 0
-	// Suffixes grow from the end, so that each costs one step: Welford's update of mean and squares.
-	var n, mean, squares float64
-	for i := len(x) - 1; i >= 0; i-- {
-		n++
-		delta := x[i] - mean
-		mean += delta / n
-		squares += delta * (x[i] - mean)
-		if i > len(x)/2 {
-			continue
-		}
-		if score := squares / (n * n); score <= best*(1+1e-12) {
-			best, at = score, i
-		}
-	}
-	return at
-}

@@ -46,15 +46,6 @@ func (l *Latencies) Record(d time.Duration, n int64) {
 	}
 }
 
-// Merge adds all of other. Quantiles of several distributions are those of their merger; they are never averaged.
-func (l *Latencies) Merge(other *Latencies) {
-	l.h.Merge(other.h) // returns how many were dropped: none, since all have one range
-	l.negative += other.negative
-	l.clipped += other.clipped
-	l.sum += other.sum
-	l.longest = max(l.longest, other.longest)
-}
-
 // N returns how many durations were recorded.
 func (l *Latencies) N() int64 { return l.h.TotalCount() }
 

@@ -87,63 +87,6 @@ func TestBatchMeansKnowOfAutocorrelation(t *testing.T) {
 	}
 }
 
-func TestWarmup(t *testing.T) {
-	settled := make([]float64, 100)
-	cold := make([]float64, 100)
-	endless := make([]float64, 100)
-	rng := rand.New(rand.NewPCG(5, 6))
-	for i := range settled {
-		settled[i] = 80 + rng.NormFloat64()
-		cold[i] = settled[i]
-		if i < 20 {
-			cold[i] = 4 * float64(i)
-		}
-		endless[i] = float64(i)
-	}
-	constant := []float64{5, 5, 5, 5}
-	for _, test := range []struct {
-		name   string
-		x      []float64
-		lo, hi int
-	}{
-		{"a settled series loses almost nothing", settled, 0, 10},
-		{"a ramp at the beginning is left out", cold, 19, 22},
-		{"of a series that never settles half is left out", endless, 50, 50},
-		{"a constant series is settled", constant, 0, 0},
-		{"one value is settled", constant[:1], 0, 0},
-		{"so is none", nil, 0, 0},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			if got := stats.Warmup(test.x); got < test.lo || got > test.hi {
-				t.Errorf("%d left out, want %d to %d", got, test.lo, test.hi)
-			}
-		})
-	}
-}
-
-func TestWarmupIsMSER(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		x := rapid.SliceOfN(rapid.Float64Range(0, 1000), 1, 60).Draw(t, "x")
-		score := func(d int) float64 {
-			rest := x[d:]
-			var mean, squares float64
-			for _, v := range rest {
-				mean += v / float64(len(rest))
-			}
-			for _, v := range rest {
-				squares += (v - mean) * (v - mean)
-			}
-			return squares / float64(len(rest)) / float64(len(rest))
-		}
-		got := stats.Warmup(x)
-		for d := 0; d <= len(x)/2; d++ {
-			if score(d) < score(got)*(1-1e-9)-1e-9 {
-				t.Fatalf("leaving out %d scores %v, leaving out %d scores %v", got, score(got), d, score(d))
-			}
-		}
-	})
-}
-
 func TestGrowthAndVerdict(t *testing.T) {
 	line := func(slope float64) (b []float64) {
 		for i := range 101 {

@@ -74,7 +74,7 @@ func newContract(spec ContractSpec) (*Contract, error) {
 		return fail("metadata: %w", err)
 	}
 	c := &Contract{spec: spec, versions: make(map[string]*Version), progress: make(map[string]bool)}
-	c.spec.Metadata = maps.Clone(spec.Metadata)
+	c.spec.Metadata, c.spec.Versions = maps.Clone(spec.Metadata), nil // each has become a Version
 	for _, number := range slices.Sorted(maps.Keys(spec.Versions)) {
 		v := spec.Versions[number]
 		switch {
@@ -103,7 +103,7 @@ func newContract(spec ContractSpec) (*Contract, error) {
 		}
 		c.versions[number] = &Version{
 			contract: c, number: number, dataSchema: spec.URI + "/" + number,
-			accepts: v.Accepts, emits: maps.Clone(v.Emits), emitTypes: emits,
+			accepts: v.Accepts, emits: maps.Clone(v.Emits), emitTypes: emits, progress: slices.Clone(v.Progress),
 		}
 		c.sorted = append(c.sorted, number)
 	}
@@ -303,6 +303,7 @@ type Version struct {
 	accepts    Schema
 	emits      map[string]Schema
 	emitTypes  []string
+	progress   []string // those that leave a request unfinished
 }
 
 // Contract is the contract that v is a version of.
@@ -368,7 +369,7 @@ func (c *Contract) JSONSchema() json.RawMessage {
 	for _, number := range c.sorted {
 		v := c.versions[number]
 		out := version{
-			Domain: doc.Domain, Version: number, Metadata: doc.Metadata, Progress: c.spec.Versions[number].Progress,
+			Domain: doc.Domain, Version: number, Metadata: doc.Metadata, Progress: v.progress,
 			Accepts:     event{c.spec.Type, withDraft(v.accepts.JSON())},
 			SystemError: event{c.SystemErrorType(), withDraft(systemErrorSchema.JSON())},
 			Emits:       []event{},

@@ -1,6 +1,7 @@
 package arvo_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"os"
@@ -230,6 +231,26 @@ func TestContractsAreChecked(t *testing.T) {
 	}
 	if _, err := arvo.NewOrchestratorContract(arvo.OrchestratorSpec{URI: "#/a", Name: "a-b", Versions: map[string]arvo.OrchestratorVersion{"1.0.0": {o, o}}}); err == nil {
 		t.Error("an orchestrator called a-b is accepted")
+	}
+}
+
+func TestAContractIsItsOwn(t *testing.T) {
+	doc := []byte(`{"type":"object","properties":{"a":{"type":"string","default":"one"}}}`)
+	spec := arvo.ContractSpec{URI: "#/test", Type: "com.test.own", Metadata: map[string]any{"k": 1}, Versions: map[string]arvo.VersionSpec{"1.0.0": {
+		Accepts: arvo.SchemaJSON(doc), Emits: map[string]arvo.Schema{"evt.test.own.progress": arvo.SchemaJSON(doc)}, Progress: []string{"evt.test.own.progress"},
+	}}}
+	c := arvo.MustContract(arvo.NewContract(spec))
+	before := string(c.JSONSchema())
+	copy(doc, bytes.ReplaceAll(doc, []byte("one"), []byte("two")))
+	spec.Versions["1.0.0"].Progress[0] = "evt.test.own.other"
+	delete(spec.Versions["1.0.0"].Emits, "evt.test.own.progress")
+	delete(spec.Versions, "1.0.0")
+	delete(spec.Metadata, "k")
+	if after := string(c.JSONSchema()); after != before {
+		t.Errorf("it was\n%s\nand is\n%s", before, after)
+	}
+	if e, err := version(t, c, "1.0.0").Accepts(arvo.Draft{Source: "api.thin.lambda", Data: json.RawMessage(`{}`)}); err != nil || string(e.Data) != `{"a":"one"}` {
+		t.Errorf("the default is %s, %v", e.Data, err)
 	}
 }
 

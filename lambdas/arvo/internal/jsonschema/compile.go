@@ -27,6 +27,7 @@ func Compile(doc []byte) (*Schema, error) {
 	if err := jsontext.Valid(doc); err != nil {
 		return nil, fmt.Errorf("schema is not JSON: %w", err)
 	}
+	doc = bytes.Clone(doc) // the nodes keep parts of it
 	c := compiler{doc: doc, nodes: make(map[string]*node)}
 	root, err := c.at("")
 	if err != nil {
@@ -35,7 +36,7 @@ func Compile(doc []byte) (*Schema, error) {
 	if err := c.cycles(); err != nil {
 		return nil, err
 	}
-	s := &Schema{doc: bytes.Clone(doc), root: root}
+	s := &Schema{doc: doc, root: root}
 	for _, at := range slices.Sorted(maps.Keys(c.nodes)) {
 		for _, p := range c.nodes[at].properties {
 			if p.filling == nil {

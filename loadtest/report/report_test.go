@@ -414,12 +414,15 @@ func TestUnknownIsADashAndNotZero(t *testing.T) {
 
 func TestAQuantileHasItsIntervalUnlessItRises(t *testing.T) {
 	lo, p99, hi := 0.301, 0.305, 0.309
-	c := results.Cell{ID: "run", Validity: results.Valid, EndToEnd: results.Latency{N: 2000, P99: &p99, P99Lo: &lo, P99Hi: &hi}}
-	for verdict, want := range map[string]string{"stable": "305 µs[301 µs, 309 µs]", "unstable": "305 µsrising"} {
+	c := results.Cell{ID: "run", Validity: results.Valid, EndToEnd: results.Latency{N: 2000, P50: &p99, P50Lo: &lo, P50Hi: &hi, P99: &p99, P99Lo: &lo, P99Hi: &hi}}
+	const value, bounds = "305\u202fµs", "[301\u202fµs, 309\u202fµs]"
+	for verdict, want := range map[string][2]string{"stable": {value + bounds, value + bounds}, "unstable": {value, value + "rising"}} {
 		c.Backlog.Verdict = verdict
 		rows := cellsTables(t, results.Results{Cells: []results.Cell{c}})[1].find("tr")
-		if text := rows[len(rows)-1].children[5].text; strings.ReplaceAll(text, "\n", "") != want {
-			t.Errorf("%s: %q, want %q", verdict, text, want)
+		for i, want := range want {
+			if text := rows[len(rows)-1].children[4+i].text; text != want {
+				t.Errorf("%s: %q, want %q", verdict, text, want)
+			}
 		}
 	}
 }

@@ -133,11 +133,14 @@ func (b *batchGets) answer(to []byte, m *meter, size *int, unprocessed map[strin
 		return nil, err
 	}
 	to = append(append(to, name...), ':', '[')
+	rows := make([]row, len(b.at))
 	b.table.mu.RLock()
-	defer b.table.mu.RUnlock()
-	first := true
 	for i, at := range b.at {
-		r, found := b.table.rows.Get(at)
+		rows[i], _ = b.table.rows.Get(at)
+	}
+	b.table.mu.RUnlock()
+	first := true
+	for i, r := range rows {
 		if *size += r.size; *size > maxBatchBytes {
 			rest := *b.in
 			rest.Keys = b.in.Keys[i:]
@@ -145,7 +148,7 @@ func (b *batchGets) answer(to []byte, m *meter, size *int, unprocessed map[strin
 			break
 		}
 		m.read(nil, readUnits(r.size, b.in.ConsistentRead))
-		if !found {
+		if r.json == "" { // there is none
 			continue
 		}
 		if !first {

@@ -16,7 +16,7 @@ const (
 	maxExpired = 5 * 365 * 24 * time.Hour
 )
 
-// expire deletes expired items until the service is closed.
+// expire deletes expired items, and tokens of transactions, until the service is closed.
 func (s *Service) expire() {
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
@@ -25,6 +25,7 @@ func (s *Service) expire() {
 		case <-s.done:
 			return
 		case now := <-tick.C:
+			s.tokens.sweep(now)
 			for _, name := range s.names() {
 				if t, err := s.table(name); err == nil { // else it was deleted meanwhile
 					t.sweep(now)

@@ -15,15 +15,15 @@ import (
 func given(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] != 'n' }
 
 // legacy are the parameters that expressions have replaced. They are refused by name rather than ignored, which would
-// make a conditional write unconditional.
+// make a conditional write unconditional. They are left out of UnprocessedKeys, which is a request again.
 type legacy struct {
-	Expected            json.RawMessage
-	AttributeUpdates    json.RawMessage
-	AttributesToGet     json.RawMessage
-	ConditionalOperator json.RawMessage
-	KeyConditions       json.RawMessage
-	QueryFilter         json.RawMessage
-	ScanFilter          json.RawMessage
+	Expected            json.RawMessage `json:",omitempty"`
+	AttributeUpdates    json.RawMessage `json:",omitempty"`
+	AttributesToGet     json.RawMessage `json:",omitempty"`
+	ConditionalOperator json.RawMessage `json:",omitempty"`
+	KeyConditions       json.RawMessage `json:",omitempty"`
+	QueryFilter         json.RawMessage `json:",omitempty"`
+	ScanFilter          json.RawMessage `json:",omitempty"`
 }
 
 func (l *legacy) refuse() error {

@@ -365,10 +365,7 @@ type expiringToken struct {
 func (ts *tokens) begin(name string, request [sha256.Size]byte, now time.Time) (done bool, err error) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	for len(ts.queue) > 0 && now.Sub(ts.queue[0].at) >= tokenLife {
-		delete(ts.known, ts.queue[0].name)
-		ts.queue = ts.queue[1:]
-	}
+	ts.forget(now)
 	known := ts.known[name]
 	switch {
 	case known == nil:
@@ -383,6 +380,24 @@ func (ts *tokens) begin(name string, request [sha256.Size]byte, now time.Time) (
 		return false, wire.Errorf("TransactionInProgressException", "The transaction with the given request token is already in progress.")
 	}
 	return true, nil
+}
+
+// sweep forgets tokens also when no transaction comes any more: SDKs give each one a token.
+func (ts *tokens) sweep(now time.Time) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	ts.forget(now)
+}
+
+// forget lets go of the tokens that are too old. The caller holds mu.
+func (ts *tokens) forget(now time.Time) {
+	for len(ts.queue) > 0 && now.Sub(ts.queue[0].at) >= tokenLife {
+		delete(ts.known, ts.queue[0].name)
+		ts.queue = ts.queue[1:]
+	}
+	if len(ts.known) == 0 {
+		ts.known, ts.queue = nil, nil // a map and a slice keep the memory of what they held once
+	}
 }
 
 // end notes how the transaction went. One that was cancelled may be tried again.

@@ -161,13 +161,9 @@ func (v *Version) Init(d Draft) (Event, error) {
 		return Event{}, err
 	}
 	d.Data = data
-	var content map[string]json.RawMessage // not a struct: its keys would match in any case
-	if err := json.Unmarshal(data, &content); err != nil {
+	parent, _, err := parentSubject(data)
+	if err != nil {
 		return Event{}, fmt.Errorf("arvo: init of %s: %w", v.contract.spec.Type, err)
-	}
-	var parent string
-	if err := json.Unmarshal(content[ParentSubject], &parent); err != nil {
-		return Event{}, fmt.Errorf("arvo: init of %s: %s: %w", v.contract.spec.Type, ParentSubject, err)
 	}
 	if d.Subject != "" {
 		switch s, err := ParseSubject(d.Subject); {

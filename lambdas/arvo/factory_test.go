@@ -177,6 +177,15 @@ func TestInit(t *testing.T) {
 	if _, err := v.Init(arvo.Draft{Source: "a.b.c", Data: map[string]any{arvo.ParentSubject: "nope", "order": "o", "amount": 1}}); err == nil {
 		t.Error("a parent that is no subject is accepted")
 	}
+	free := version(t, arvo.MustContract(arvo.NewOrchestratorContract(arvo.OrchestratorSpec{
+		URI: "#/test/orc/free", Name: "free", Versions: map[string]arvo.OrchestratorVersion{"1.0.0": {
+			Init:     arvo.SchemaJSON([]byte(`{"type":"object","properties":{"parentSubject$$":{"type":["string","null"]}}}`)), // not required
+			Complete: arvo.SchemaJSON([]byte(`{"type":"object","properties":{}}`)),
+		}},
+	})), "1.0.0")
+	if e, err := free.Init(arvo.Draft{Source: "api.thin.lambda", Data: json.RawMessage(`{}`)}); err != nil || parsed(t, e.Subject).Execution.Initiator != "api.thin.lambda" {
+		t.Errorf("without a parent where none is required: %+v, %v", e, err)
+	}
 	mine, err := arvo.NewSubject(arvo.SubjectSpec{Orchestrator: "arvo.orc.order", Version: "1.0.0", Initiator: "a.b.c"})
 	if err != nil {
 		t.Fatal(err)

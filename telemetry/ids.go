@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
 	"io"
 	"math/rand/v2"
@@ -10,19 +9,13 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"example.com/arvo/telemetry/segment"
 )
 
-// CreationID is the id of the span that creates an event and sends it: the first 8 bytes of sha256 over "send", the bytes
-// of the trace id and the event's id. Whoever publishes the event, and however often, names the same span.
+// CreationID is [segment.CreationID] in OpenTelemetry's types.
 func CreationID(traceID trace.TraceID, eventID string) trace.SpanID {
-	var room [128]byte
-	b := append(append(append(room[:0], "send"...), traceID[:]...), eventID...)
-	sum := sha256.Sum256(b)
-	id := trace.SpanID(sum[:8])
-	if !id.IsValid() {
-		id[7] = 1
-	}
-	return id
+	return trace.SpanID(segment.CreationID(segment.TraceID(traceID), eventID))
 }
 
 // ids makes the ids of traces and spans. A trace id begins with the second in which it was made, as X-Ray's own do: tools

@@ -113,6 +113,17 @@ func HopID(trace TraceID, parent ID, origin, name string) ID {
 	return firstOf(b)
 }
 
+// CreationID is the id of the span that creates an event and sends it, the subsegment of its PutEvents entry: whoever publishes the event, and
+// however often, names the same span.
+//
+// The id is the first 8 bytes of sha256 over "send", the trace id and the event's id.
+func CreationID(trace TraceID, eventID string) ID {
+	var buf [128]byte
+	b := append(buf[:0], "send"...)
+	b = append(b, trace[:]...)
+	return firstOf(append(b, eventID...))
+}
+
 // InferredID is the id of the segment that is inferred from a subsegment: the first 8 bytes of sha256 over "inferred",
 // the trace id and the subsegment's id. X-Ray draws a random one.
 func InferredID(trace TraceID, subsegment ID) ID {
@@ -124,5 +135,9 @@ func InferredID(trace TraceID, subsegment ID) ID {
 
 func firstOf(b []byte) ID {
 	sum := sha256.Sum256(b)
-	return ID(sum[:8])
+	id := ID(sum[:8])
+	if id.IsZero() { // which would be none
+		id[7] = 1
+	}
+	return id
 }

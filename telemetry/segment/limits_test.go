@@ -44,6 +44,7 @@ func TestDerivedIDs(t *testing.T) {
 		"bus":      {bus.String(), "54ee4705754d16e9"},
 		"queue":    {HopID(trace, bus, OriginQueue, "arvo-requests").String(), "dd2eeb4f141286fa"},
 		"inferred": {InferredID(trace, parent).String(), "5d8c0a48bb36bf28"},
+		"creation": {CreationID(trace, "e-1").String(), "e47a2d55bd04667a"},
 	} {
 		if got[0] != got[1] {
 			t.Errorf("%s: %s, want %s", what, got[0], got[1])

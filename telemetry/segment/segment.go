@@ -30,8 +30,8 @@
 // # Identity
 //
 // Ids are arrays, not strings: a document with a malformed id cannot be, ids compare fast as map keys, and
-// OpenTelemetry's convert without a copy. [HopID] derives the ids of hops that two deliveries of one message must agree
-// on.
+// OpenTelemetry's convert without a copy. [CreationID] and [HopID] derive the ids of what two publishers of one event, or two
+// deliveries of one message, must agree on.
 package segment
 
 // Namespaces of a subsegment. A subsegment with a namespace is a call to another service, and X-Ray draws a node for it;

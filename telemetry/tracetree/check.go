@@ -198,12 +198,12 @@ func (t *Tree) elsewhere() map[*Span]string {
 				who[s] = "the client"
 			}
 		case s.IsBus():
-			if events := s.events(); len(events) > 0 && !slices.ContainsFunc(events, func(event string) bool { return s.ParentID == creationID(s.TraceID, event) }) {
+			if events := s.events(); len(events) > 0 && !slices.ContainsFunc(events, func(event string) bool { return s.ParentID == segment.CreationID(s.TraceID, event) }) {
 				who[s] = "the event's producer"
 			}
 			begun[s.TraceID] = true
 		default:
-			if event != "" && !hops[s.TraceID] && s.ParentID != creationID(s.TraceID, event) {
+			if event != "" && !hops[s.TraceID] && s.ParentID != segment.CreationID(s.TraceID, event) {
 				who[s] = "the event's producer"
 			}
 			begun[s.TraceID] = true

@@ -2,7 +2,6 @@ package tracetree
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"slices"
 	"time"
 
@@ -163,13 +162,3 @@ func (s *Span) Began() segment.Time {
 
 // BeganBefore tells that Start is only the latest time at which the span can have begun: a bus that took an event nobody knows when.
 func (s *Span) BeganBefore() bool { return s.IsBus() && s.metadata(keyBeginUnknown).Bool() }
-
-// creationID is the id of the span that creates an event, as telemetry.CreationID has it.
-func creationID(trace segment.TraceID, event string) segment.ID {
-	sum := sha256.Sum256(append(append([]byte("send"), trace[:]...), event...))
-	id := segment.ID(sum[:8])
-	if id.IsZero() {
-		id[7] = 1
-	}
-	return id
-}

@@ -6,9 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	oteltrace "go.opentelemetry.io/otel/trace"
 
-	"example.com/arvo/telemetry"
 	"example.com/arvo/telemetry/segment"
 )
 
@@ -134,7 +132,7 @@ func TestNotes(t *testing.T) {
 		return append(way, with(delivered(10, 99, 9, 12, "m", 1), keyEvent, event))
 	}
 	ours := func() []segment.Document { // the same with the span that we derive, whose document is lost
-		span := creationID(trace, "e-1")
+		span := segment.CreationID(trace, "e-1")
 		bus, q := doc(0, 0, "bus", segment.OriginEvents, 1, 6), doc(0, 0, "requests", segment.OriginQueue, 6, 9)
 		bus.ParentID = span
 		bus.ID = segment.HopID(trace, span, segment.OriginEvents, "bus")
@@ -224,12 +222,5 @@ func TestNoBusBeginsBeforeItsCause(t *testing.T) {
 	late := hops(2, "requests", 0, 3, 9) // clocks differ: it was over before its cause
 	if bus := Build(append(docs[:1], late...)).Find(trace, busID(2)); bus.Began() != bus.End {
 		t.Errorf("the bus began at %v and ended at %v", bus.Began().Sub(epoch), bus.End.Sub(epoch))
-	}
-}
-
-// TestCreationID holds the derivation to that of the publishers.
-func TestCreationID(t *testing.T) {
-	if got, want := creationID(trace, "e-1"), telemetry.CreationID(oteltrace.TraceID(trace), "e-1"); got != segment.ID(want) {
-		t.Errorf("%s, want %s", got, want)
 	}
 }

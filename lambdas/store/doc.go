@@ -66,9 +66,9 @@
 //
 // # Effects
 //
-// An effect is recorded under <operation>#<key> before anybody hears of it, by a conditional put. Who repeats the
-// operation gets the recorded result. [Once].Unless names a record that forbids the effect: a refund forbids the charge
-// that comes late. Both are checked and written in one transaction.
+// An effect is recorded under <operation>#<key>, or a hash of a key that is too long for that, before anybody hears of it, by
+// a conditional put. Who repeats the operation gets the recorded result. The unless of [Effects.Once] names a record that
+// forbids the effect: a refund forbids the charge that comes late. Both are checked and written in one transaction.
 //
 // # Contention
 //

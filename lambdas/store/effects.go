@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -24,10 +26,21 @@ func NewEffects(client API, table string, now func() time.Time) *Effects {
 }
 
 // An Effect names something that is done once: an operation such as "payment.charge" and the key under which it is
-// done.
+// done, which may be any text.
 type Effect struct{ Operation, Key string }
 
-func (e Effect) pk() string { return e.Operation + "#" + e.Key }
+// pk is <operation>#<key>. Where that is longer than a partition key may be, a hash stands for the key, and no other effect's
+// begins likewise: an operation has no slash.
+func (e Effect) pk() string {
+	if pk := e.Operation + "#" + e.Key; len(pk) <= maxPartitionKey {
+		return pk
+	}
+	sum := sha256.Sum256([]byte(e.Key))
+	return e.Operation + "/sha256#" + hex.EncodeToString(sum[:])
+}
+
+// maxPartitionKey is how long a partition key may be, in bytes.
+const maxPartitionKey = 2048
 
 // A ForbiddenError says that a recorded effect forbids another.
 type ForbiddenError struct{ Effect, By Effect }

@@ -630,6 +630,22 @@ func TestASubjectIsAcceptedOnce(t *testing.T) {
 	}
 }
 
+// An id may have any length and hold anything, and a partition key may not.
+func TestEffectsOfLongKeysAreToldApart(t *testing.T) {
+	effects := store.NewEffects(storetest.Open(t, storetest.EffectTable), storetest.EffectTable, time.Now)
+	long := strings.Repeat("é", 2500)
+	for i, e := range []store.Effect{
+		{Operation: "do", Key: long}, {Operation: "do", Key: long + "x"}, {Operation: "undo", Key: long}, {Operation: "do", Key: strings.Repeat("k", 2045)}, {Operation: "do", Key: strings.Repeat("k", 2046)},
+	} {
+		for n := range 2 {
+			got, first, err := effects.Once(t.Context(), e, fmt.Appendf(nil, "%d", i), store.Effect{Operation: "forbid", Key: e.Key})
+			if err != nil || string(got) != fmt.Sprint(i) || first != (n == 0) {
+				t.Errorf("effect %d: got %q, %v, %v", i, got, first, err)
+			}
+		}
+	}
+}
+
 func TestAnEffectExpires(t *testing.T) {
 	client := storetest.Open(t, storetest.EffectTable)
 	now := time.Now()

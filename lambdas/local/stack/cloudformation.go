@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"example.com/arvo/lambdas/local/template"
@@ -158,6 +157,4 @@ func describeResources(s *template.Stack, started time.Time, form url.Values) (a
 	}{member[resourceDescription]{found}}, nil
 }
 
-func timestamp(t time.Time) string {
-	return strings.Replace(t.UTC().Format("2006-01-02T15:04:05.000Z07:00"), "+00:00", "Z", 1)
-}
+func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -5,8 +5,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -228,8 +230,8 @@ func numbers(text string) ([]float64, error) {
 	}
 	var all []float64
 	for _, part := range strings.Split(text, ",") {
-		var x float64
-		if _, err := fmt.Sscanf(strings.TrimSpace(part)+" ", "%g ", &x); err != nil || x <= 0 {
+		x, err := strconv.ParseFloat(strings.TrimSpace(part), 64)
+		if err != nil || !(x > 0) || math.IsInf(x, 1) {
 			return nil, fmt.Errorf("%q is no number above 0", part)
 		}
 		all = append(all, x)

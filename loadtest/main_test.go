@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +33,8 @@ func TestACommandLineThatMeansNothingIsRefused(t *testing.T) {
 		{"two loads", "--rate 5 --stages 5@5s", "not both"},
 		{"a stage without a time", "--stages 5", `stage 1, "5"`},
 		{"a rate that is none", "--target sim --rates 10,x", `--rates: "x"`},
+		{"a rate that is no number", "--target sim --rates 10,NaN", `--rates: "NaN" is no number above 0`},
+		{"a rate without an end", "--target sim --rates Inf", `--rates: "Inf" is no number above 0`},
 		{"a batch size for no load of one's own", "--batch 5", "--batch belongs to a load of your own"},
 		{"an experiment for a simulation", "--target sim --experiment E1", "--experiment does nothing for target sim"},
 		{"rates for a stack", "--rates 10", "--rates does nothing for target local"},
@@ -57,6 +60,17 @@ func TestACommandLineThatMeansNothingIsRefused(t *testing.T) {
 				t.Errorf("%q is not in:\n%s", test.want, told.String())
 			}
 		})
+	}
+}
+
+func TestANumberIsReadAsAWhole(t *testing.T) {
+	if all, err := numbers(" 10, 2.5e3 "); err != nil || !slices.Equal(all, []float64{10, 2500}) {
+		t.Errorf("%v, %v", all, err)
+	}
+	for _, text := range []string{"10 20", "10x", "10,", "-1", "0"} {
+		if all, err := numbers(text); err == nil {
+			t.Errorf("%q is read as %v", text, all)
+		}
 	}
 }
 

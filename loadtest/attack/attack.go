@@ -170,7 +170,9 @@ func Run(ctx context.Context, c Config) (Report, error) {
 			c.Live.Accepted.Add(1)
 		}
 		a := ledger.Answer{Sent: sent, Acked: sent.Add(hit.Latency), Code: int(hit.Code)}
-		if a.Code == 0 {
+		if a.Code > 0 && a.Code < 100 { // package http takes what HTTP does not have
+			a.Code, a.Error = 0, "no status"
+		} else if a.Code == 0 {
 			a.Error = reason(hit.Error)
 			if a.Error == badRequest && len(r.Errors) == 0 {
 				r.Errors = append(r.Errors, hit.Error)
@@ -179,11 +181,8 @@ func Run(ctx context.Context, c Config) (Report, error) {
 			a.Subject, a.TraceID = c.Request.Subject(a.Code, hit.Body)
 		}
 		if err := c.Ledger.Answer(hit.Seq, a); err != nil {
-			r.fault(err)
 			a.Subject, a.TraceID = "", "" // it may be what the server said; that there was an answer is true all the same
-			if err := c.Ledger.Answer(hit.Seq, a); err != nil {
-				r.fault(err)
-			}
+			r.fault(errors.Join(err, c.Ledger.Answer(hit.Seq, a)))
 		}
 	}
 	r.Elapsed = time.Since(now)

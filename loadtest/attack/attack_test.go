@@ -119,6 +119,7 @@ func TestWhatWentWrongIsToldInAWord(t *testing.T) {
 		{"a connection that breaks off", func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }, 0, "connection closed"},
 		{"anything else, however long it talks", func(*http.Request) (*http.Response, error) { return nil, errors.New(long) }, 0, "other"},
 		{"a status is no error", func(r *http.Request) (*http.Response, error) { return answer(r, 429, long) }, 429, ""},
+		{"a status that HTTP does not have is no answer", func(r *http.Request) (*http.Response, error) { return answer(r, 99, "") }, 0, "no status"},
 		{"a redirect is not followed", func(r *http.Request) (*http.Response, error) {
 			a, err := answer(r, 307, "")
 			a.Header = http.Header{"Location": {"http://else.where/"}}
@@ -133,7 +134,9 @@ func TestWhatWentWrongIsToldInAWord(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, l := plan(t, schedule.Constant("one", 1, time.Second))
-				run(t, t.Context(), attack.Config{Schedule: s, Ledger: l, Timeout: 3 * time.Second, Request: attack.Request{Method: "POST", URL: "http://in.process/", Transport: test.server}})
+				if r := run(t, t.Context(), attack.Config{Schedule: s, Ledger: l, Timeout: 3 * time.Second, Request: attack.Request{Method: "POST", URL: "http://in.process/", Transport: test.server}}); r.Faults != 0 {
+					t.Errorf("%+v", r)
+				}
 				for r := range l.All() {
 					if r.Code != test.code || r.Error != test.err {
 						t.Errorf("got %d %q, want %d %q", r.Code, r.Error, test.code, test.err)

@@ -16,7 +16,7 @@
 //   - Latency counts from the intended time. What the sender made of it is kept beside it, not instead.
 //   - The backlog is counted, not sampled: subjects accepted by then less subjects ended by then.
 //   - Nothing is guessed: what is not known is zero in a record, empty in the file, and left out of what needs it.
-//   - Memory is bounded: at most MaxRecords records of some 160 bytes, and MaxIDs bytes of subjects and trace ids, which are
+//   - Memory is bounded: at most MaxRecords records of some 250 bytes, and MaxIDs bytes of subjects and trace ids, which are
 //     checked as they come: they are what a server under test has said.
 //
 // # Clocks

@@ -594,3 +594,24 @@ func BenchmarkPlot(b *testing.B) {
 		})
 	}
 }
+
+// On a logarithmic axis zero is a gap. Where one edge of an area has it, the other must not go on alone: the pieces would be joined
+// to those beside them.
+func TestAnAreaHasTheGapsOfBothItsEdges(t *testing.T) {
+	p := Plot{Y: Axis{Log: true}, Areas: []Area{{X: []float64{0, 1, 2, 3, 4, 5}, Lo: []float64{1, 1, 0, 0, 1, 1}, Hi: []float64{10, 10, 10, 10, 10, 10}}}}
+	svg := p.SVG(Wide)
+	var pieces []string
+	for _, part := range strings.Split(svg, `<path d="`)[1:] {
+		if d, rest, _ := strings.Cut(part, `"`); strings.Contains(strings.SplitN(rest, ">", 2)[0], "fill-opacity") {
+			pieces = append(pieces, d)
+		}
+	}
+	if len(pieces) != 2 {
+		t.Fatalf("%d pieces: %q", len(pieces), pieces)
+	}
+	for _, d := range pieces {
+		if n := strings.Count(d, "L"); n != 3 { // two places above and two below
+			t.Errorf("a piece with %d corners: %s", n+1, d)
+		}
+	}
+}

@@ -392,7 +392,7 @@ func (l *layout) axes(p *picture) {
 
 func (l *layout) areas(p *picture) {
 	for k, a := range l.Areas {
-		his, los := runs(a.X, gapsOf(a.Hi, a.Lo), l.x, l.y), runs(a.X, gapsOf(a.Lo, a.Hi), l.x, l.y)
+		his, los := runs(a.X, gapsOf(a.Hi, a.Lo, l.y), l.x, l.y), runs(a.X, gapsOf(a.Lo, a.Hi, l.y), l.x, l.y)
 		upper, lower := reduce(his, l.right-l.left), reduce(los, l.right-l.left)
 		for r := range min(len(upper), len(lower)) { // as many, as both have the gaps of both
 			var d strings.Builder
@@ -449,11 +449,11 @@ func (l *layout) nameArea(p *picture, name string, his, los [][]point) {
 	}
 }
 
-// gapsOf returns values with the gaps of others, too.
-func gapsOf(values, others []float64) []float64 {
+// gapsOf returns values with the gaps that others have on an axis, too.
+func gapsOf(values, others []float64, axis scale) []float64 {
 	out := slices.Clone(values[:min(len(values), len(others))])
 	for i := range out {
-		if !drawable(others[i]) {
+		if _, ok := axis.at(others[i]); !ok {
 			out[i] = math.NaN()
 		}
 	}

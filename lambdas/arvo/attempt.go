@@ -78,7 +78,8 @@ func (a *attempt) fail(ctx context.Context, err error) (*Workflow, *Record, erro
 		return nil, nil, broken(err)
 	}
 	next, record := a.conclude(ctx, StatusFailed, a.state)
-	next.Failure = failureOf(err)
+	failure := failureOf(err)
+	next.Failure = &Failure{clip(failure.Name, 1<<7), clip(failure.Message, 1<<9)} // the room for it: see Memory
 	return next, record, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"example.com/arvo/lambdas/arvo/internal/jsonschema"
 	"example.com/arvo/lambdas/jsontext"
@@ -115,7 +116,8 @@ func (v *Version) finish(eventType, dataSchema string, d Draft) (Event, error) {
 
 // SystemError makes the event that says that the handler failed with err: type sys.<type>.error, dataschema
 // <uri>/0.0.0. Its errorName is err's, if err or one that it wraps has a method ErrorName() string, and "Error"
-// otherwise; its errorStack is null, as Go errors have none. A Data in the draft is not read.
+// otherwise; its errorStack is null, as Go errors have none. A name of more than 1 KiB and a message of more than 32 KiB
+// are cut off. A Data in the draft is not read.
 func (v *Version) SystemError(err error, d Draft) (Event, error) {
 	d.Data = systemErrorData(err)
 	return v.finish(v.contract.SystemErrorType(), v.contract.spec.URI+"/"+WildcardVersion, d)
@@ -128,16 +130,29 @@ func systemErrorData(err error) json.RawMessage {
 	return append(b, `,"errorStack":null}`...)
 }
 
+// failureOf is what a system error says of err. It is bounded: even if each of its bytes needs six in JSON, there is room for
+// it in an event.
 func failureOf(err error) *Failure {
 	f := &Failure{Name: "Error", Message: "<nil>"}
 	var named interface{ ErrorName() string }
 	if errors.As(err, &named) {
-		f.Name = named.ErrorName()
+		f.Name = clip(named.ErrorName(), 1<<10)
 	}
 	if err != nil {
-		f.Message = err.Error()
+		f.Message = clip(err.Error(), 32<<10)
 	}
 	return f
+}
+
+// clip is s, or of a longer one the characters that its first bytes hold, and an ellipsis.
+func clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most] + "…"
 }
 
 // Init makes the event that starts an orchestrator, with a subject of its own. Its data has to have a ParentSubject, which is

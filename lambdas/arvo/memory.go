@@ -21,7 +21,8 @@ import (
 //
 // A Memory keeps any subject of up to 1,000 bytes, inputs of any source and id, states of up to 256 KiB, and steps whose
 // events have up to 350 KiB together, as JSON. What is larger it may refuse, with an error that is ErrTooLarge; the
-// workflow then fails, and says so.
+// workflow then fails, and says so. For that a workflow that is active has to leave some room: that it has failed makes it
+// larger by the [Failure], of less than 4 KiB as JSON.
 type Memory interface {
 	// Recall returns the workflow of a subject, and the record of an input if that one was taken before. Either is nil when
 	// there is none.
@@ -130,7 +131,8 @@ func (w *Workflow) Due() (due time.Time, ok bool) {
 // hears nothing more, unless an event comes that it has not asked for. Mostly its author has forgotten a case.
 func (w *Workflow) Idle() bool { return w.Status == StatusActive && len(w.Awaited) == 0 }
 
-// Failure is why a workflow failed, as its system error says.
+// Failure is why a workflow failed: the beginning of what its system error says, so that there is room for it where a state
+// has filled a memory.
 type Failure struct {
 	Name    string `json:"name"`
 	Message string `json:"message"`

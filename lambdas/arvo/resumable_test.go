@@ -749,6 +749,23 @@ func TestAFailureIsKeptAndTold(t *testing.T) {
 	}
 }
 
+// A memory leaves a workflow the room to fail in, 4 KiB, whatever the failure has to say: the system error says the rest.
+func TestALongFailureIsCutOff(t *testing.T) {
+	memory := arvotest.NewMemory()
+	r := workflow(t, memory, func(context.Context, *purchaseStep) error {
+		return namedError{strings.Repeat("\x01", 10_000), strings.Repeat("\x01", arvo.MaxEvent)}
+	})
+	in := begin()
+	if out := take(t, r, in); len(out) != 1 || len(out[0].Data) < 32<<10 {
+		t.Errorf("got %d events", len(out))
+	}
+	w, _ := recall(t, memory, in.Subject)
+	text, err := json.Marshal(w.Failure)
+	if err != nil || len(text) < 3<<10 || len(text) > 4<<10-128 {
+		t.Errorf("%d bytes of failure are kept, %v", len(text), err)
+	}
+}
+
 // TestAStepTooLargeForTheMemory ends the workflow, and whoever began it hears of that: a retry would be as large.
 func TestAStepTooLargeForTheMemory(t *testing.T) {
 	for _, c := range []struct {

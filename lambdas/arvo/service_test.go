@@ -299,6 +299,30 @@ func TestOutputsTooLargeBecomeASystemError(t *testing.T) {
 	}
 }
 
+// An error that says a great deal is an answer, too: it must not be too large to be one.
+func TestALongErrorIsCutOff(t *testing.T) {
+	long := namedError{strings.Repeat("N", 10_000), strings.Repeat("\x01é", arvo.MaxEvent)}
+	s, err := arvo.NewService(greetContract, arvo.Implement("1.0.0", func(context.Context, arvo.Input[greet]) ([]arvo.Output, error) { return nil, long }),
+		arvo.Implement("2.0.0", func(context.Context, arvo.Input[greet2]) ([]arvo.Output, error) { return nil, long }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := s.Handle(context.Background(), greetEvent(t, ""))
+	if err != nil || len(out) != 1 {
+		t.Fatalf("got %d events, %.200v", len(out), err)
+	}
+	var told struct{ ErrorName, ErrorMessage string }
+	if err := json.Unmarshal(out[0].Data, &told); err != nil {
+		t.Fatal(err)
+	}
+	if want := strings.Repeat("N", 1024) + "…"; told.ErrorName != want {
+		t.Errorf("the name has %d bytes", len(told.ErrorName))
+	}
+	if want := strings.Repeat("\x01é", 32<<10/3) + "\x01…"; told.ErrorMessage != want {
+		t.Errorf("the message has %d bytes, and ends %q", len(told.ErrorMessage), told.ErrorMessage[max(0, len(told.ErrorMessage)-10):])
+	}
+}
+
 func TestEachLargeOutputIsMeasuredAsItIsWritten(t *testing.T) {
 	c, err := arvo.NewContract(arvo.ContractSpec{URI: "#/a", Type: "com.a.b", Versions: map[string]arvo.VersionSpec{"1.0.0": {
 		Accepts: arvo.SchemaJSON([]byte("true")), Emits: map[string]arvo.Schema{"evt.a.b": arvo.SchemaJSON([]byte(`{"type":"object"}`))},

@@ -140,7 +140,7 @@ func convert(s sdktrace.ReadOnlySpan, isRoot bool) segment.Document {
 		}
 		if annotated {
 			if name, ok := annotationOf[a.Key]; ok {
-				d.Annotations = append(d.Annotations, segment.Attribute{Key: name, Value: segment.String(printable(a.Value.AsString()))})
+				d.Annotations = append(d.Annotations, segment.Attribute{Key: name, Value: segment.String(segment.AnnotationText(a.Value.AsString()))})
 				continue
 			}
 		}
@@ -253,17 +253,6 @@ func frames(stack string) []segment.Frame {
 		label = ""
 	}
 	return list
-}
-
-// printable is s as an annotation: at most X-Ray's limit, without control characters.
-func printable(s string) string {
-	s = clip(s, segment.MaxAnnotationValue)
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return -1
-		}
-		return r
-	}, s)
 }
 
 // clip is s with at most n bytes, cut between characters.

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"strings"
 	"unicode/utf8"
 )
 
@@ -72,6 +73,24 @@ func AnnotationKey(s string) string {
 
 func keyByte(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_'
+}
+
+// AnnotationText is s as the text of an annotation that is searched for: cut between characters to at most [MaxAnnotationValue] bytes, then
+// without control characters. Whoever writes one and whoever searches for it must do the same to it.
+func AnnotationText(s string) string {
+	if len(s) > MaxAnnotationValue {
+		n := MaxAnnotationValue
+		for n > 0 && !utf8.RuneStart(s[n]) {
+			n--
+		}
+		s = s[:n]
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, s)
 }
 
 // cut is the first n characters of s.

@@ -63,6 +63,20 @@ func TestDerivedIDs(t *testing.T) {
 	}
 }
 
+// TestAnnotationText holds what is written to what is searched for.
+func TestAnnotationText(t *testing.T) {
+	for _, test := range []struct{ name, text, want string }{
+		{"stays", "order-1 ü 漢", "order-1 ü 漢"},
+		{"loses what nobody can type", "a\x00b\nc\x7f", "abc"},
+		{"is cut between characters", "x" + strings.Repeat("ü", 600), "x" + strings.Repeat("ü", 499)},
+		{"is cut before it loses anything", "\n" + strings.Repeat("x", 1000), strings.Repeat("x", 999)},
+	} {
+		if got := AnnotationText(test.text); got != test.want {
+			t.Errorf("what %s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
 func TestTimes(t *testing.T) {
 	for _, test := range []struct {
 		at   Time

@@ -193,27 +193,12 @@ func standard(subject string) string {
 	return subject
 }
 
-// annotated is a subject as the annotation has it: whoever writes an annotation leaves out control characters and cuts it
-// at X-Ray's limit.
-func annotated(subject string) string {
-	if len(subject) > segment.MaxAnnotationValue {
-		subject = subject[:segment.MaxAnnotationValue]
-		subject = strings.ToValidUTF8(subject, "")
-	}
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return -1
-		}
-		return r
-	}, subject)
-}
-
 // expression is the filter expression that finds the traces of the subjects.
 func (q *question) expression() string {
 	quote := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 	var b strings.Builder
 	for _, s := range q.subjects {
-		if s = annotated(s); s == "" {
+		if s = segment.AnnotationText(s); s == "" {
 			continue
 		}
 		if b.Len() > 0 {

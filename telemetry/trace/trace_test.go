@@ -255,7 +255,7 @@ func TestForeignSubjectsAreSearchedFor(t *testing.T) {
 			r := newRecorder(1)
 			r.epoch = segment.At(time.Now().Add(-test.ago))
 			if test.ago > 0 {
-				r.message(handler, segment.ID{}, annotated(test.subject), "com.payment.charge", "ok", 0, 10)
+				r.message(handler, segment.ID{}, segment.AnnotationText(test.subject), "com.payment.charge", "ok", 0, 10)
 			}
 			f := &fakeXRay{docs: r.docs}
 			out := shown(t.Context(), f, screen{}, test.subject, command{})

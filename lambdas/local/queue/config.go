@@ -95,7 +95,7 @@ func (c *Config) normalize() error {
 		return invalidAttribute("Policy")
 	}
 	if d := c.DeadLetter; d != nil && (d.MaxReceiveCount < 1 || d.MaxReceiveCount > maxReceiveCount) {
-		return invalidParameter("Value %s for parameter RedrivePolicy is invalid. Reason: Invalid value for maxReceiveCount: %d, valid values are from 1 to %d both inclusive.", d.text(), d.MaxReceiveCount, maxReceiveCount)
+		return invalidParameter("Value %s for parameter RedrivePolicy is invalid. Reason: Invalid value for maxReceiveCount: %d, valid values are from 1 to %d both inclusive.", clip(d.text()), d.MaxReceiveCount, maxReceiveCount)
 	}
 	if r := c.RedriveAllow; r != nil {
 		if err := r.validate(); err != nil {

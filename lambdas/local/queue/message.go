@@ -4,6 +4,7 @@ import (
 	"crypto/md5"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"maps"
@@ -18,7 +19,7 @@ import (
 type Message struct {
 	Body        string               // at least one character; only characters that XML 1.0 allows
 	Attributes  map[string]Attribute // at most 10
-	TraceHeader string               // system attribute AWSTraceHeader; empty means none; does not count towards the size
+	TraceHeader string               // system attribute AWSTraceHeader, at most 500 bytes; empty means none; does not count towards the size
 	GroupID     string               // MessageGroupId: the tenant of a fair queue; empty means none
 	Delay       *time.Duration       // whole seconds, 0 to 15 min; nil means the queue's delay
 }
@@ -93,6 +94,7 @@ const (
 	maxAttributes    = 10
 	maxAttributeName = 256
 	maxGroupID       = 128
+	maxTraceHeader   = 500 // of which an X-Ray header needs a fifth; AWS only says that it must be one
 	maxDelay         = 15 * time.Minute
 )
 
@@ -112,11 +114,14 @@ func (m *Message) validate() error {
 			return err
 		}
 	}
+	if len(m.TraceHeader) > maxTraceHeader {
+		return invalidParameter("Message system attribute 'AWSTraceHeader' can be at most %d characters long.", maxTraceHeader)
+	}
 	if i, r := illegal(m.TraceHeader); i >= 0 {
 		return invalidContents("system attribute AWSTraceHeader", i, r)
 	}
 	if m.GroupID != "" && !validGroupID(m.GroupID) {
-		return invalidParameter("Value %s for parameter MessageGroupId is invalid. Reason: MessageGroupId can only include alphanumeric and punctuation characters. 1 to 128 in length.", m.GroupID)
+		return invalidParameter("Value %s for parameter MessageGroupId is invalid. Reason: MessageGroupId can only include alphanumeric and punctuation characters. 1 to 128 in length.", clip(m.GroupID))
 	}
 	if d := m.Delay; d != nil && (*d < 0 || *d > maxDelay || *d%time.Second != 0) {
 		return invalidParameter("Value %v for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900.", d.Seconds())
@@ -176,7 +181,7 @@ func isNumber(s string) bool {
 		return false
 	}
 	_, err := strconv.ParseFloat(s, 64)
-	return err == nil || strings.HasSuffix(err.Error(), strconv.ErrRange.Error())
+	return err == nil || errors.Is(err, strconv.ErrRange)
 }
 
 func attributeNameRune(r rune) bool {

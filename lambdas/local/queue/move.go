@@ -196,8 +196,6 @@ func (s *Service) moveSome(t *moveTask, most int) bool {
 		switch m := t.source.ready.first; {
 		case s.isClosed:
 			return true
-		case t.source.gone:
-			t.status, t.failure = taskFailed, legacy+"NonExistentQueue"
 		case t.moved >= t.toMove || m == nil:
 			t.status = taskCompleted
 		case t.moved >= most:

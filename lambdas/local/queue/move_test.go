@@ -113,6 +113,18 @@ func TestMoveTask(t *testing.T) {
 			}
 			wantLevels(t, q, levels{visible: 10})
 		},
+		"what comes during a task stays, so that a task ends": func(t *testing.T, s *queue.Service) {
+			q, dlq := deadLetters(t, s, 1)
+			startMove(t, s, fmt.Sprintf(`{"SourceArn":%q,"MaxNumberOfMessagesPerSecond":1}`, dlq.ARN()))
+			send(t, dlq, "late")
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+			wantLevels(t, q, levels{visible: 1})
+			wantLevels(t, dlq, levels{visible: 1})
+			if got := tasks(t, s, dlq)[0]; got.Status != "COMPLETED" || got.ApproximateNumberOfMessagesMoved != 1 {
+				t.Errorf("%+v", got)
+			}
+		},
 		"a high rate is kept to the message": func(t *testing.T, s *queue.Service) {
 			q, dlq := deadLetters(t, s, 1000)
 			startMove(t, s, fmt.Sprintf(`{"SourceArn":%q,"MaxNumberOfMessagesPerSecond":500}`, dlq.ARN()))

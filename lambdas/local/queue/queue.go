@@ -126,7 +126,7 @@ type Counts struct {
 	MovedIn       uint64 // came from another queue, by redrive or by a move task
 	MovedOut      uint64 // left by a move task
 	Expired       uint64 // left because the retention period ended
-	Purged        uint64
+	Purged        uint64 // left by a purge, or with the queue itself
 	Duplicated    uint64 // copies of deleted messages made by Options.Duplicate
 }
 
@@ -643,9 +643,14 @@ func (q *Queue) Purge() error {
 	}
 	q.settle(now)
 	q.purged = now
+	q.clear()
+	return nil
+}
+
+// clear drops all messages.
+func (q *Queue) clear() {
 	for m := q.expiry.first(); m != nil; m = q.expiry.first() {
 		q.drop(m)
 		q.total.Purged++
 	}
-	return nil
 }

@@ -688,6 +688,17 @@ func TestPurge(t *testing.T) {
 	})
 }
 
+// What knows a queue that was deleted, such as a mapping or a move task, does not keep its messages.
+func TestADeletedQueueHoldsNoMessages(t *testing.T) {
+	s := newService(t, queue.Options{})
+	q := newQueue(t, s, queue.Config{})
+	send(t, q, "in flight")
+	receiveOne(t, q)
+	send(t, q, "visible")
+	call(t, s, "DeleteQueue", fmt.Sprintf(`{"QueueUrl":%q}`, q.URL()))
+	wantLevels(t, q, levels{})
+}
+
 func TestLatency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(t, queue.Options{Latency: func() time.Duration { return 12 * time.Millisecond }})
@@ -722,6 +733,38 @@ func TestDuplicate(t *testing.T) {
 		wantLevels(t, dlq, levels{})
 		if c := q.Counts(); c.Sent != 1 || c.Duplicated != 1 || c.Deleted != 2 {
 			t.Fatalf("counters %+v", c)
+		}
+	})
+}
+
+func TestACopyIsNoYoungerThanItsMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(t, newService(t, queue.Options{Duplicate: func() bool { return true }}), queue.Config{VisibilityTimeout: new(time.Second)})
+		send(t, q, "a")
+		var m queue.Received
+		for range 4 {
+			m = receiveOne(t, q)
+			time.Sleep(time.Second)
+		}
+		del(t, q, m.ReceiptHandle)
+		time.Sleep(time.Minute)
+		wantLevels(t, q, levels{visible: 1})
+		if age := q.OldestAge(); age != 0 {
+			t.Errorf("the copy of a message that was received four times counts for the age: %v", age)
+		}
+	})
+}
+
+func TestAReceiveWaitsAsTheQueueSays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t, queue.Options{})
+		q := newQueue(t, s, queue.Config{ReceiveWait: 5 * time.Second})
+		for wait, want := range map[string]time.Duration{"": 5 * time.Second, `,"WaitTimeSeconds":0`: 0, `,"WaitTimeSeconds":2`: 2 * time.Second} {
+			began := time.Now()
+			call(t, s, "ReceiveMessage", fmt.Sprintf(`{"QueueUrl":%q%s}`, q.URL(), wait))
+			if waited := time.Since(began); waited != want {
+				t.Errorf("%q: waited %v, want %v", wait, waited, want)
+			}
 		}
 	})
 }
@@ -855,6 +898,7 @@ func TestSendRefuses(t *testing.T) {
 		{"1 MiB and a byte", queue.Message{Body: strings.Repeat("x", 1<<20+1)}, invalid},
 		{"1 MiB with attributes", queue.Message{Body: strings.Repeat("x", 1<<20-8), Attributes: text("x")}, ""},
 		{"1 MiB and a byte with attributes", queue.Message{Body: strings.Repeat("x", 1<<20-7), Attributes: text("x")}, invalid},
+		{"a trace header of 501 bytes", queue.Message{Body: "x", TraceHeader: strings.Repeat("x", 501)}, invalid},
 		{"a trace header beyond 1 MiB, which does not count", queue.Message{Body: strings.Repeat("x", 1<<20), TraceHeader: "Root=1-0-0"}, ""},
 		{"ten attributes", queue.Message{Body: "x", Attributes: named("a", "b", "c", "d", "e", "f", "g", "h", "i", "j")}, ""},
 		{"eleven attributes", queue.Message{Body: "x", Attributes: named("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k")}, invalid},
@@ -873,7 +917,9 @@ func TestSendRefuses(t *testing.T) {
 		{"a binary attribute with a text", queue.Message{Body: "x", Attributes: map[string]queue.Attribute{"a": {DataType: "Binary", StringValue: "x"}}}, invalid},
 		{"a delay over 15 minutes", queue.Message{Body: "x", Delay: new(901 * time.Second)}, invalid},
 		{"a negative delay", queue.Message{Body: "x", Delay: new(-time.Second)}, invalid},
+		{"a number that is too large for a float", queue.Message{Body: "x", Attributes: map[string]queue.Attribute{"a": {DataType: "Number", StringValue: "1e999"}}}, ""},
 		{"a group id with a space", queue.Message{Body: "x", GroupID: "a b"}, invalid},
+		{"a long group id, of which the error repeats little", queue.Message{Body: "x", GroupID: strings.Repeat("a", 1<<20)}, invalid},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -887,6 +933,9 @@ func TestSendRefuses(t *testing.T) {
 			}
 			wantCode(t, err, test.want)
 			wantLevels(t, q, levels{})
+			if n := len(err.Error()); n > 1000 {
+				t.Errorf("an error of %d bytes", n)
+			}
 		})
 	}
 }

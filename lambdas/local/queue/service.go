@@ -144,6 +144,7 @@ func (s *Service) remove(q *Queue) error {
 	s.forgetDeleted(now)
 	s.deleted[q.name] = now
 	delete(s.queues, q.name)
+	q.clear() // mappings and move tasks may know the queue still; its messages need not stay for them
 	q.gone = true
 	q.stopTimer()
 	for _, w := range q.waiting {

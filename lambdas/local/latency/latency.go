@@ -28,7 +28,7 @@ import (
 )
 
 // A Distribution is Floor + exp(N(mu, sigma)) with the given median and 99th percentile of the sum. The zero value
-// always draws 0; a P99 of 0 draws the median.
+// always draws 0; a P99 of 0 draws the median. A P99 above the median wants a median above the floor.
 type Distribution struct {
 	Floor  time.Duration `yaml:"floor"`
 	Median time.Duration `yaml:"median"`
@@ -38,14 +38,17 @@ type Distribution struct {
 // z99 is the 99th percentile of the standard normal distribution.
 const z99 = 2.3263478740408408
 
-// Draw returns one latency.
+// longest bounds draws: a far tail may be beyond what a Duration holds.
+const longest = time.Hour
+
+// Draw returns one latency, for a draw from the standard normal distribution. None is longer than an hour.
 func (d Distribution) Draw(normal float64) time.Duration {
 	body := float64(d.Median - d.Floor)
 	if d.P99 <= d.Median || body <= 0 {
 		return d.Median
 	}
 	sigma := math.Log(float64(d.P99-d.Floor)/body) / z99
-	return d.Floor + time.Duration(body*math.Exp(sigma*normal))
+	return d.Floor + time.Duration(min(body*math.Exp(sigma*normal), float64(longest-d.Floor)))
 }
 
 func (d Distribution) validate(name string) error {
@@ -56,6 +59,8 @@ func (d Distribution) validate(name string) error {
 		return fmt.Errorf("%s: median %v is below floor %v", name, d.Median, d.Floor)
 	case d.P99 != 0 && d.P99 < d.Median:
 		return fmt.Errorf("%s: p99 %v is below median %v", name, d.P99, d.Median)
+	case d.P99 > d.Median && d.Median == d.Floor:
+		return fmt.Errorf("%s: p99 %v goes with a median above the floor %v", name, d.P99, d.Floor)
 	case d.Median > time.Minute || d.P99 > 10*time.Minute:
 		return fmt.Errorf("%s: longer than a minute (median) or ten (p99)", name)
 	}

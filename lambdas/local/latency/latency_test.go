@@ -35,6 +35,13 @@ func TestDrawsHaveTheGivenPercentiles(t *testing.T) {
 	}
 }
 
+func TestAFarTailIsBounded(t *testing.T) {
+	d := latency.Distribution{Floor: time.Second, Median: time.Second + 1, P99: 10 * time.Minute}
+	if got := d.Draw(8); got != time.Hour {
+		t.Errorf("drew %v", got)
+	}
+}
+
 func TestNoneNeverWaits(t *testing.T) {
 	var none latency.Profile
 	if latency.NewSource(rand.New(rand.NewPCG(1, 2))).Of(none.Table) != nil {
@@ -57,6 +64,8 @@ func TestParseRefuses(t *testing.T) {
 		{"an unknown hop", "tables: {median: 1ms}", "field tables not found"},
 		{"a median below the floor", "table: {floor: 5ms, median: 1ms}", "table: median 1ms is below floor 5ms"},
 		{"a p99 below the median", "table: {median: 5ms, p99: 1ms}", "table: p99 1ms is below median 5ms"},
+		{"a p99 without a median, which would never be drawn", "table: {p99: 10ms}", "table: p99 10ms goes with a median above the floor 0s"},
+		{"a p99 with the median on the floor", "table: {floor: 5ms, median: 5ms, p99: 10ms}", "table: p99 10ms goes with a median above the floor 5ms"},
 		{"a negative latency", "table: {floor: -1ms}", "table: a latency cannot be negative"},
 		{"a latency of hours", "coldStart: {median: 2h}", "coldStart: longer than a minute"},
 		{"something that is no duration", "table: {median: soon}", "cannot unmarshal"},

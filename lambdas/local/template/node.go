@@ -16,9 +16,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// What a template may measure. CloudFormation takes 1 MB.
+// What a template may measure, beside its [MaxSize].
 const (
-	maxSize  = 1 << 20
 	maxNodes = 100_000
 	maxDepth = 64
 )
@@ -267,8 +266,8 @@ func writeText(b *bytes.Buffer, s string) {
 // load parses YAML into nodes. It gives nil when the source is not one YAML document, and notes every fault.
 func load(p *problems, src []byte) *node {
 	top := &node{line: 1, column: 1}
-	if len(src) > maxSize {
-		p.add(top, "the template has %d bytes; the most is %d", len(src), maxSize)
+	if len(src) > MaxSize {
+		p.add(top, "the template has %d bytes; the most is %d", len(src), MaxSize)
 		return nil
 	}
 	if !utf8.Valid(src) {

@@ -311,7 +311,7 @@ func TestParseSaysWhatIsWrongAndWhere(t *testing.T) {
 
 func TestWhatATemplateMayMeasureIsBounded(t *testing.T) {
 	for _, c := range []struct{ name, src, want string }{
-		{"size", "Description: " + strings.Repeat("x", maxSize), "t.yaml:1:1: the template has 1048589 bytes; the most is 1048576"},
+		{"size", "Description: " + strings.Repeat("x", MaxSize), "t.yaml:1:1: the template has 1048589 bytes; the most is 1048576"},
 		{"depth", "Metadata: " + strings.Repeat("[", 70) + strings.Repeat("]", 70), "nested deeper than 64 levels"},
 		{"values", "Metadata: [" + strings.Repeat("1,", maxNodes) + "]", "the template has more than 100000 values"},
 		{"errors", "Resources:\n  Q:\n    Type: AWS::SQS::Queue\n    Properties:\n" + repeat(2_000, func(i int) string { return fmt.Sprintf("      VisibilityTimeou%d: 1\n", i) }), "t.yaml: more than 50 errors; the others are not shown"},

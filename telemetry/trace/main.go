@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -266,16 +267,27 @@ func (v *viewer) show(ctx context.Context, c *command, stdout, stderr io.Writer,
 }
 
 // find reads the traces of the question. For a check it waits until what is arriving has arrived: as long as time may mend something, and
-// for a young trace until two readings in a row are the same. With --wait it waits for the subject's answer as well.
+// for a young trace until two readings in a row are the same. With --wait it waits for the subject's answer as well. A subject is searched for
+// once: searches are slow, and X-Ray bills for them.
 func (v *viewer) find(ctx context.Context, c *command, stderr io.Writer) (*recording, *tracetree.Tree, []tracetree.Problem, error) {
-	began := time.Now()
-	before := -1 // documents that the last reading had
-	for {
-		record, tree, problems, err := v.read(ctx, &c.question, c.check, stderr)
+	q, began := &c.question, time.Now()
+	ids := []segment.TraceID{q.trace}
+	if q.trace.IsZero() {
+		var err error
+		ids, err = search(ctx, v.xray, q, func() {
+			fmt.Fprintln(stderr, "trace: the subject names no trace, and the last day has none; looking back 30 days (Ctrl-C ends it)")
+		})
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		q, since := &c.question, time.Since(began)
+	}
+	before := -1 // documents that the last reading had
+	for {
+		record, tree, problems, err := v.read(ctx, q, ids, c.check)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		since := time.Since(began)
 		absent := len(tree.Spans) == 0
 		awaited := c.wait > 0 && since < c.wait && (absent && !q.trace.IsZero() || standingOf(tree).pending)
 		growing := before != len(record.docs) && !absent && time.Since(tree.Times().End.Time()) < youngAge
@@ -291,17 +303,8 @@ func (v *viewer) find(ctx context.Context, c *command, stderr io.Writer) (*recor
 	}
 }
 
-func (v *viewer) read(ctx context.Context, q *question, check bool, stderr io.Writer) (*recording, *tracetree.Tree, []tracetree.Problem, error) {
-	ids := []segment.TraceID{q.trace}
-	if q.trace.IsZero() {
-		var err error
-		ids, err = search(ctx, v.xray, q, func() {
-			fmt.Fprintln(stderr, "trace: the subject names no trace, and the last day has none; looking back 30 days (Ctrl-C ends it)")
-		})
-		if err != nil {
-			return nil, nil, nil, err
-		}
-	}
+// read reads the traces as they are by now, for a check with others that carry the subject, and looks for problems.
+func (v *viewer) read(ctx context.Context, q *question, ids []segment.TraceID, check bool) (*recording, *tracetree.Tree, []tracetree.Problem, error) {
 	record, err := fetch(ctx, v.xray, ids...)
 	if err != nil {
 		return nil, nil, nil, err
@@ -314,7 +317,7 @@ func (v *viewer) read(ctx context.Context, q *question, check bool, stderr io.Wr
 			return nil, nil, nil, err
 		}
 		if len(more) > 0 {
-			if record, err = fetch(ctx, v.xray, append(ids, more...)...); err != nil {
+			if record, err = fetch(ctx, v.xray, slices.Concat(ids, more)...); err != nil {
 				return nil, nil, nil, err
 			}
 			tree = tracetree.Build(record.docs)

@@ -275,6 +275,24 @@ func TestForeignSubjectsAreSearchedFor(t *testing.T) {
 	})
 }
 
+// TestASubjectIsSearchedForOnce: whoever waits for its answer asks for the trace again, and not for the subject.
+func TestASubjectIsSearchedForOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder(1)
+		r.request("order-1", "com.payment.charge", false)
+		f := &fakeXRay{docs: r.docs}
+		time.Sleep(time.Minute)
+		out := shown(t.Context(), f, screen{}, "order-1", command{wait: 10 * time.Second})
+		calls := make(map[string]int)
+		for _, name := range f.asked {
+			calls[name]++
+		}
+		if calls["GetTraceSummaries"] != 2 || calls["BatchGetTraces"] < 10 || !strings.Contains(out, "no answer yet") { // the second search finds no more
+			t.Errorf("%v\n%s", calls, out)
+		}
+	})
+}
+
 func TestAnInterruptedSearchSaysSo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

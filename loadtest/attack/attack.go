@@ -6,7 +6,8 @@
 //
 // # Promises
 //
-//   - Each subject is sent at most once, in the order of the schedule; requests are never repeated, redirects not followed.
+//   - Each subject is sent at most once, in the order of the schedule; requests are never repeated, also when their connection
+//     breaks, and redirects not followed.
 //   - A subject is due by the ledger's clock, whatever was sent before it. What is sent late is sent as soon as possible, and its
 //     latency counts from when it was due: [ledger.Record.EndToEnd]. How late it was is [ledger.Record.Slip].
 //   - Run returns when all requests have been answered or given up. After the end of its context nothing more is sent, and
@@ -282,14 +283,15 @@ func (s *sender) RoundTrip(r *http.Request) (*http.Response, error) {
 	r.Header.Del(seqHeader)
 	key := s.Ledger.Key(seq)
 	r.Header.Set("Idempotency-Key", key)
+	var body []byte
 	if s.Request.Body != nil {
-		body, err := s.Request.Body(key)
-		if err != nil {
+		if body, err = s.Request.Body(key); err != nil {
 			return nil, fmt.Errorf("%s: %w", badRequest, err)
 		}
-		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	}
+	// A body that cannot be had again, be it an empty one: when a connection breaks, package http sends other requests that have an
+	// Idempotency-Key a second time, without a word.
+	r.Body, r.ContentLength, r.GetBody = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
 	answer, err := s.transport.RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -297,7 +299,7 @@ func (s *sender) RoundTrip(r *http.Request) (*http.Response, error) {
 	// The body is read here, while ctx can still cut it off. When it breaks off, the status was told all the same.
 	whole := answer.Body
 	defer func() { _ = whole.Close() }() // it was read: there is nothing to lose
-	body, err := io.ReadAll(io.LimitReader(whole, MaxAnswer))
+	body, err = io.ReadAll(io.LimitReader(whole, MaxAnswer))
 	if err == nil {
 		// What is left is read so that the connection can be used again; if that fails, it cannot.
 		_, _ = io.CopyN(io.Discard, whole, 1<<20)

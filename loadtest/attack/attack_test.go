@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -150,6 +152,41 @@ func TestWhatWentWrongIsToldInAWord(t *testing.T) {
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// Package http sends a request again by itself when a connection that it has used before breaks, if it believes that it may. Of one
+// with an Idempotency-Key it does.
+func TestARequestIsNotSentAgainWhenItsConnectionBreaks(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		body func(string) ([]byte, error)
+	}{{"with a body", func(string) ([]byte, error) { return []byte("{}"), nil }}, {"without one", nil}} {
+		t.Run(test.name, func(t *testing.T) {
+			var mu sync.Mutex
+			sent := map[string]int{}
+			system := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				key := r.Header.Get("Idempotency-Key")
+				mu.Lock()
+				sent[key]++
+				mu.Unlock()
+				if key != "run-1" {
+					return
+				}
+				if conn, _, err := w.(http.Hijacker).Hijack(); err != nil || conn.Close() != nil {
+					t.Error("the connection did not break", err)
+				}
+			}))
+			defer system.Close()
+			s, l := plan(t, schedule.Constant("hold", 100, 30*time.Millisecond))
+			run(t, t.Context(), attack.Config{Schedule: s, Ledger: l, MaxWorkers: 1, Request: attack.Request{Method: "POST", URL: system.URL, Body: test.body}})
+			if !maps.Equal(sent, map[string]int{"run-0": 1, "run-1": 1, "run-2": 1}) {
+				t.Errorf("sent %v", sent)
+			}
+			if c := l.Count(nil); c.Errors["connection closed"] != 1 || c.Acknowledged != 2 {
+				t.Errorf("%+v", c)
+			}
+		})
+	}
+}
 
 func TestAnAnswerThatContradictsTheLedgerIsCountedAndDoesNotEndTheAttack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -208,7 +208,7 @@ func (t *transport) sign(r *http.Request) (*http.Request, error) {
 	}
 	signed := r.Clone(r.Context())
 	signed.Body, signed.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	signed.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	signed.GetBody = nil // nobody sends it again, see package attack
 	hash := sha256.Sum256(body)
 	if err := v4.NewSigner().SignHTTP(r.Context(), credentials, signed, hex.EncodeToString(hash[:]), t.service, t.region, time.Now()); err != nil {
 		return nil, fmt.Errorf("target: signing: %w", err)

@@ -8,7 +8,7 @@ import (
 
 // Asynchronous invocation, as documented under "Error handling for asynchronous invocation": a function error is tried
 // twice more, after one and two minutes; a throttle is tried again from 1 s, doubling to 5 minutes, for six hours, where
-// half of each wait is random: how AWS spreads them is not published.
+// half of each wait is random: how AWS spreads them is not published. All attempts have one request id, and one trace.
 // There are no destinations and no dead-letter queue: an event that fails for good is counted, logged and gone.
 const (
 	asyncLimit    = 10000    // events waiting; each costs a goroutine
@@ -46,7 +46,12 @@ func (s *Service) InvokeAsync(req Request) error {
 	s.async.bytes += len(req.Payload)
 	f.stats.AsyncEvents++
 	f.stats.AsyncQueued++
+	set := f.settings
 	s.work.Go(func() {
+		if req.id == "" {
+			req.id = newUUID(s.options.Random)
+		}
+		req.TraceHeader = s.decide(set, req.TraceHeader).String()
 		reason := s.runAsync(f, req)
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -20,6 +20,8 @@ type Request struct {
 	ClientContext string   // JSON for the function's context, without line breaks; empty: none
 	Messages      []string // trace headers of a batch's messages, for whoever observes: the invocation does not continue them
 	Tail          bool     // return the last 4 KB of the invocation's log
+
+	id string // of an asynchronous event, whose attempts share it; empty: the invocation gets one of its own
 }
 
 // A Response is what an invocation came to.
@@ -149,12 +151,15 @@ func tooLarge(size int, kind string, limit int) error {
 // admit takes a place in the concurrency pools for an invocation, or refuses it.
 func (s *Service) admit(req Request) (*invocation, error) {
 	inv := &invocation{
-		id:            newUUID(s.options.Random),
+		id:            req.id,
 		payload:       req.Payload,
 		clientContext: req.ClientContext,
 		messages:      req.Messages,
 		arrived:       time.Now(),
 		done:          make(chan struct{}),
+	}
+	if inv.id == "" {
+		inv.id = newUUID(s.options.Random)
 	}
 	if len(inv.payload) == 0 {
 		inv.payload = []byte("{}")
@@ -206,29 +211,35 @@ func (s *Service) admit(req Request) (*invocation, error) {
 	return inv, nil
 }
 
-// route decides the trace of an invocation. With active tracing Lambda adds its two segments, and decides about a trace
-// that begins here. Without it a header passes as it came.
+// route decides the trace of an invocation. With active tracing Lambda adds its two segments. Without it a header passes as
+// it came.
 func (s *Service) route(inv *invocation, header string) {
 	random := s.options.Random
-	h, ok := traceheader.Parse(header)
-	active := inv.settings.Tracing == "Active"
-	if !ok {
-		h = traceheader.Header{Root: traceheader.NewRoot(inv.arrived, random)}
-	}
-	if h.Decision == traceheader.Undecided {
-		h.Decision = traceheader.NotSampled
-		if active && (s.options.Sample == nil || s.options.Sample()) {
-			h.Decision = traceheader.Sampled
-		}
-	}
+	h := s.decide(inv.settings, header)
 	inv.parent, inv.trace = h, h
 	switch {
-	case active:
+	case inv.settings.Tracing == "Active":
 		inv.segmentID = traceheader.NewID(random)
 		inv.trace.Parent = traceheader.NewID(random)
 	case h.Parent == "":
 		inv.trace.Parent = traceheader.NewID(random)
 	}
+}
+
+// decide completes the header of a request: a trace begins here if there is none, and with active tracing Lambda decides
+// whether it is recorded if nobody has.
+func (s *Service) decide(set *settings, header string) traceheader.Header {
+	h, ok := traceheader.Parse(header)
+	if !ok {
+		h = traceheader.Header{Root: traceheader.NewRoot(time.Now(), s.options.Random)}
+	}
+	if h.Decision == traceheader.Undecided {
+		h.Decision = traceheader.NotSampled
+		if set.Tracing == "Active" && (s.options.Sample == nil || s.options.Sample()) {
+			h.Decision = traceheader.Sampled
+		}
+	}
+	return h
 }
 
 // dispatch gives an invocation to the most recently used idle environment, or starts one.

@@ -162,9 +162,11 @@ func (s *Service) invokeREST(name string, w http.ResponseWriter, r *http.Request
 	switch kind := r.Header.Get("X-Amz-Invocation-Type"); kind {
 	case "", "RequestResponse":
 	case "Event":
+		req.id = newUUID(s.options.Random)
 		if err := s.InvokeAsync(req); err != nil {
 			return err
 		}
+		w.Header().Set("x-amzn-RequestId", req.id)
 		w.WriteHeader(http.StatusAccepted)
 		return nil
 	case "DryRun":

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
@@ -333,16 +334,26 @@ func TestAsynchronousInvocation(t *testing.T) {
 			t.Fatalf("%+v, %v", out, err)
 		}
 		eventually(t, "it ran", func() bool { return strings.Contains(strings.Join(lines(s), "\n"), "later") })
+		if id, _ := awsmiddleware.GetRequestIDMetadata(out.ResultMetadata); id == "" || !strings.Contains(strings.Join(lines(s), "\n"), id) {
+			t.Errorf("the caller was told of the request %s, the log tells of another", id)
+		}
 	})
 	t.Run("a failing function is tried three times and the event dropped", func(t *testing.T) {
 		function.SetAsyncRetries(t, 0, 0)
-		s := start(t, function.Options{}, nil)
+		attempts := make(chan function.Invocation, 3)
+		s := start(t, function.Options{Observe: func(i function.Invocation) { attempts <- i }}, func(c *function.Config) { c.Tracing = "Active" })
 		if err := s.InvokeAsync(function.Request{Function: "probe", Payload: []byte(`{"Do":"error","Text":"no"}`)}); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, "it is dropped", func() bool { return s.Stats("probe").AsyncDropped == 1 })
 		if st := s.Stats("probe"); st.Invocations != 3 || st.Errors != 3 {
 			t.Errorf("stats: %+v", st)
+		}
+		first := <-attempts
+		for range 2 {
+			if again := <-attempts; again.RequestID != first.RequestID || again.Root != first.Root || again.SegmentID == first.SegmentID {
+				t.Errorf("an attempt has request id %s, trace %s, segment %s; the first has %s, %s, %s", again.RequestID, again.Root, again.SegmentID, first.RequestID, first.Root, first.SegmentID)
+			}
 		}
 	})
 	t.Run("an unknown function and a closed service refuse", func(t *testing.T) {

@@ -117,8 +117,8 @@ func (c *cloudFormation) call(ctx context.Context, action string, form url.Value
 	}
 }
 
-// maxAnswer is the longest answer of CloudFormation that is read: 500 resources take some 300 KB.
-const maxAnswer = 4 << 20
+// maxListing is the longest answer of CloudFormation that is read: 500 resources take some 300 KB.
+const maxListing = 4 << 20
 
 func (c *cloudFormation) once(ctx context.Context, action string, form url.Values, out any) error {
 	values := url.Values{"Action": {action}, "Version": {"2010-05-15"}}
@@ -144,12 +144,12 @@ func (c *cloudFormation) once(ctx context.Context, action string, form url.Value
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }() // it was read, or its error is told
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxListing+1))
 	if err != nil {
 		return fmt.Errorf("%s: the answer breaks off: %w", action, err)
 	}
-	if len(answer) > maxAnswer {
-		return fmt.Errorf("%s: the answer is longer than %d bytes", action, maxAnswer)
+	if len(answer) > maxListing {
+		return fmt.Errorf("%s: the answer is longer than %d bytes", action, maxListing)
 	}
 	if resp.StatusCode != http.StatusOK {
 		refused := &queryError{Status: resp.StatusCode}

@@ -9,16 +9,16 @@
 // # Promises
 //
 //   - What [Stack.Apply] changes, [Stack.Restore] puts back. What was there before is written to a file before the first
-//     change, so that the next [Open] undoes what a killed run has left, and says so ([Stack.Notes]). A child dies with
-//     this process and has no such file.
+//     change, so that the next [Open] undoes what a killed run has left, and says so ([Stack.Notes]). A child has no such file:
+//     nobody else knows it, and on Linux it dies with this process.
 //   - One run at a time: a stack that another load test of this machine and user has open is refused, by whatever address
 //     either of them found it.
 //   - Nothing is deleted but messages of the queues for requests and responses, and these by [Stack.Purge] only. Dead
 //     letters are read and left where they are; their receive counts grow.
 //   - To observe is cheap and no load on what is measured: tables are read by known keys, a hundred at a call, not
 //     through the API under test. Reads are consistent: what has ended is seen to have ended.
-//   - What the stack says is not believed to be well-formed or small: answers are limited, times and counts are checked by
-//     the ledger.
+//   - What the stack says is not believed to be well-formed or small: answers are limited ([MaxAnswer]), times and counts are
+//     checked by the ledger.
 //
 // # How subjects are found
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -181,6 +182,7 @@ func (s *Stack) connect() error {
 		}
 		s.aws.HTTPClient = &http.Client{Transport: s.http}
 	}
+	s.aws.HTTPClient = bounded{s.aws.HTTPClient}
 	s.client = s.aws.HTTPClient
 	s.aws.Retryer = func() aws.Retryer {
 		return retry.NewStandard(func(o *retry.StandardOptions) {
@@ -196,6 +198,34 @@ func (s *Stack) connect() error {
 	s.tables = dynamodb.NewFromConfig(s.aws)
 	s.events = eventbridge.NewFromConfig(s.aws)
 	return nil
+}
+
+// MaxAnswer is the longest answer of a service that is read: twice the 16 MB that DynamoDB gives at a time.
+const MaxAnswer = 32 << 20
+
+// bounded is a client whose answers end with an error where they are longer than MaxAnswer.
+type bounded struct{ aws.HTTPClient }
+
+// Do implements [aws.HTTPClient].
+func (b bounded) Do(r *http.Request) (*http.Response, error) {
+	resp, err := b.HTTPClient.Do(r)
+	if err == nil {
+		resp.Body = &boundedBody{resp.Body, MaxAnswer}
+	}
+	return resp, err
+}
+
+type boundedBody struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, fmt.Errorf("the answer is longer than %d bytes", MaxAnswer)
+	}
+	return n, err
 }
 
 func loopback(endpoint string) bool {

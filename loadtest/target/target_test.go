@@ -154,6 +154,15 @@ func TestSetupThatCannotBeRead(t *testing.T) {
 	}
 }
 
+func TestAnAnswerWithoutAnEndIsNotReadToItsEnd(t *testing.T) {
+	f := newFakeAWS(t)
+	s := f.open()
+	f.says("GetQueueAttributes", 200, `{"Attributes":{"VisibilityTimeout":"180","Padding":"`+strings.Repeat("x", target.MaxAnswer)+`"}}`)
+	if _, err := s.Setup(t.Context()); err == nil || !strings.Contains(err.Error(), "the answer is longer than 33554432 bytes") {
+		t.Error(err)
+	}
+}
+
 func TestThrottledCloudFormationIsAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeAWS(t)

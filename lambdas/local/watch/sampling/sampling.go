@@ -55,7 +55,7 @@ type Request struct {
 }
 
 // Counts are the decisions of a rule since its sampler was made.
-type Counts struct{ Requests, Sampled, Borrowed int }
+type Counts struct{ Requests, Sampled int }
 
 // A Sampler decides. Make one with [New]; it is safe for concurrent use.
 type Sampler struct {

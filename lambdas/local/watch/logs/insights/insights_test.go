@@ -175,6 +175,25 @@ func TestMatched(t *testing.T) {
 	}
 }
 
+// A query that says how many rows it wants gets them; StartQuery's limit is for the others.
+func TestLimits(t *testing.T) {
+	for query, want := range map[string]int{
+		`fields ms`:                       2,
+		`fields ms | limit 3`:             3,
+		`fields ms | limit 4 | sort ms`:   4,
+		`limit 4 | stats count(*) by hop`: 2,
+		`limit 1`:                         1,
+	} {
+		q, err := insights.Parse(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := q.Run(t.Context(), events(), 2); err != nil || len(got.Rows) != want {
+			t.Errorf("%s: %d rows (%v), want %d", query, len(got.Rows), err, want)
+		}
+	}
+}
+
 // Whatever a query does with its events, it looks at no other one once its context has ended.
 func TestAQueryEndsWithItsContext(t *testing.T) {
 	for _, query := range []string{

@@ -65,6 +65,7 @@ type Query struct {
 	shown    []column // by fields, in order
 	display  []column // by display
 	grouped  bool     // there is a stats
+	limited  bool     // there is a limit
 }
 
 // A column is an expression and the name that it is shown by.
@@ -372,7 +373,7 @@ func (p *parser) limit(q *Query) error {
 	if p.token.kind != number || err != nil || n < 1 || n > maxLimit {
 		return p.fail("a number from 1 to %d is due, not %s", maxLimit, p.token)
 	}
-	q.commands = append(q.commands, limit(n))
+	q.commands, q.limited = append(q.commands, limit(n)), true
 	return p.next()
 }
 

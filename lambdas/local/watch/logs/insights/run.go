@@ -103,8 +103,11 @@ func (q *Query) Run(ctx context.Context, rows []*Row, limitRows int) (Result, er
 	if !q.grouped {
 		columns = append(slices.Clone(columns), column{"@ptr", field("@ptr")})
 	}
+	if !q.limited {
+		rows = rows[:min(len(rows), limitRows)]
+	}
 	out := Result{Rows: [][]Field{}, Matched: r.matched}
-	for _, row := range rows[:min(len(rows), limitRows)] {
+	for _, row := range rows {
 		var fields []Field
 		seen := map[string]bool{}
 		for _, c := range columns {

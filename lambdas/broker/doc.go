@@ -18,7 +18,8 @@
 // together in the next one, ten entries and [MaxRequest] bytes at most. A batch of ten messages that are handled in
 // parallel so costs two calls, not ten, and a lone event still leaves at once. A timer that waits for company was
 // rejected: it would add its wait to every request of an idle system. Events share a call only if their contexts have the
-// same deadline, and an event whose own context has ended takes no other with it.
+// same deadline, and an event whose own context has ended takes no other with it. Nor does one for which the bus refuses the
+// call that it is in: such a call (a ValidationException) is made again in two halves.
 //
 // A client or an Observer that panics fails the publications it was at work for, and no later one.
 //

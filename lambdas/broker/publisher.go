@@ -291,7 +291,7 @@ func live(chunk []*pendingEntry) []*pendingEntry {
 	return alive
 }
 
-// attempt makes one call and returns the entries worth another.
+// attempt makes one call, or several if the bus does not look at the entries of one, and returns the entries worth another.
 func (p *Publisher) attempt(ctx context.Context, chunk []*pendingEntry) (again []*pendingEntry) {
 	in := &eventbridge.PutEventsInput{Entries: make([]types.PutEventsRequestEntry, len(chunk))}
 	for i, e := range chunk {
@@ -301,6 +301,10 @@ func (p *Publisher) attempt(ctx context.Context, chunk []*pendingEntry) (again [
 	out, err := p.Client.PutEvents(ctx, in)
 	if err == nil && len(out.Entries) != len(chunk) {
 		err = fmt.Errorf("%d entries were sent, %d answered", len(chunk), len(out.Entries))
+	}
+	if len(chunk) > 1 && isInvalid(err) { // one entry alone may be, or all together
+		first := p.attempt(ctx, chunk[:len(chunk)/2])
+		return append(first, p.attempt(ctx, chunk[len(chunk)/2:])...)
 	}
 	if err != nil { // the SDK has retried what can be retried
 		for _, e := range chunk {
@@ -323,6 +327,12 @@ func (p *Publisher) attempt(ctx context.Context, chunk []*pendingEntry) (again [
 		e.err, e.envelopeID = nil, *result.EventId
 	}
 	return again
+}
+
+// isInvalid reports whether the bus has refused a call for what is in it.
+func isInvalid(err error) bool {
+	var coded interface{ ErrorCode() string }
+	return errors.As(err, &coded) && coded.ErrorCode() == "ValidationException"
 }
 
 // A refusal is the bus's answer to one entry.

@@ -431,6 +431,63 @@ func TestAnAnswerForAnotherNumberOfEntriesIsAnError(t *testing.T) {
 	}
 }
 
+// invalid is how the SDK tells that the bus refuses a call for what is in it.
+type invalid struct{}
+
+func (invalid) Error() string {
+	return "ValidationException: Total size of the entries in the request is over the limit."
+}
+func (invalid) ErrorCode() string { return "ValidationException" }
+
+// A picky bus refuses a call as a whole if it holds a certain event, or too many.
+type picky struct {
+	bus
+	at   string
+	most int
+}
+
+func (b *picky) PutEvents(ctx context.Context, in *eventbridge.PutEventsInput, o ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
+	b.fail = nil
+	if len(in.Entries) > b.most || slices.ContainsFunc(in.Entries, func(e types.PutEventsRequestEntry) bool { return strings.Contains(*e.Detail, b.at) }) {
+		b.fail = invalid{}
+	}
+	return b.bus.PutEvents(ctx, in, o...)
+}
+
+func TestAnEventThatTheBusWillNotHaveTakesNoOtherWithIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, o := &picky{bus: bus{takes: time.Second}, at: `"e02"`, most: 10}, new(observer)
+		p := broker.NewPublisher(broker.PublisherConfig{Client: b, Bus: "b", Observer: o})
+		evs := newEvents(t, 6)
+		inFlight := waiting(p, t.Context(), evs[0])
+		var others []<-chan error
+		for _, ev := range evs[1:] { // they share a call
+			others = append(others, waiting(p, t.Context(), ev))
+		}
+		if err := <-inFlight; err != nil {
+			t.Error(err)
+		}
+		for i, other := range others {
+			if err := <-other; (err != nil) != (i == 1) || err != nil && !errors.Is(err, invalid{}) {
+				t.Errorf("e0%d: %v", i+1, err)
+			}
+		}
+		if len(b.accepted) != 5 || len(o.entries) != 6 {
+			t.Errorf("%d are accepted; the observer was told %q", len(b.accepted), o.entries)
+		}
+	})
+}
+
+func TestACallThatIsTooLargeIsMadeInParts(t *testing.T) {
+	b := &picky{at: "nothing", most: 3}
+	if err := broker.NewPublisher(broker.PublisherConfig{Client: b, Bus: "b"}).Publish(t.Context(), newEvents(t, 10)...); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]int{10, 5, 2, 3, 5, 2, 3}, b.calls); diff != "" || len(b.accepted) != 10 {
+		t.Errorf("%d are accepted in the calls %s", len(b.accepted), diff)
+	}
+}
+
 func TestACallThatFailsIsNoRefusal(t *testing.T) {
 	down := errors.New("connection refused")
 	err := broker.NewPublisher(broker.PublisherConfig{Client: &bus{fail: down}, Bus: "arvo-bus"}).Publish(t.Context(), newEvents(t, 2)...)

@@ -296,6 +296,19 @@ func TestHostileNesting(t *testing.T) {
 	}
 }
 
+// A subsegment that holds another one with the id of its parent is returned once, and within its parent, not within itself.
+func TestASubsegmentWithItsParentsIDWithin(t *testing.T) {
+	api := newAPI(t, traces.New(traces.Options{}))
+	put(t, api,
+		`{"trace_id":"1-65000000-000000000000000000000001","id":"0000000000000001","name":"root","start_time":1,"end_time":9,"subsegments":[{"id":"0000000000000002","name":"parent","start_time":1,"end_time":9}]}`,
+		`{"type":"subsegment","trace_id":"1-65000000-000000000000000000000001","id":"0000000000000003","parent_id":"0000000000000002","name":"child","start_time":1,"end_time":9,"subsegments":[{"id":"0000000000000002","name":"impostor","start_time":1,"end_time":2}]}`)
+	status, out := call(t, api, "/Traces", `{"TraceIds":["1-65000000-000000000000000000000001"]}`)
+	parent, child, impostor := strings.Index(out, "parent\\"), strings.Index(out, "child"), strings.Index(out, "impostor")
+	if status != 200 || strings.Count(out, "child") != 1 || parent < 0 || child < parent || impostor < child {
+		t.Errorf("%d %s", status, out)
+	}
+}
+
 func BenchmarkServiceGraph(b *testing.B) {
 	store := traces.New(traces.Options{})
 	api := newAPI(b, store)

@@ -116,7 +116,9 @@ func (w *weaver) object(b []byte, i int, independent bool) int {
 		w.out = append(w.out, b[i:end]...)
 		return end
 	}
-	children := w.children[idOf(b, i)]
+	id := idOf(b, i)
+	children := w.children[id]
+	delete(w.children, id) // each stands once, also where an id stands twice, perhaps within itself
 	w.out = append(w.out, '{')
 	first, woven := true, false
 	m, err := jsontext.OpenObject(b, i, 0)

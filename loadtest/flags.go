@@ -198,6 +198,10 @@ func parse(args []string, w io.Writer) (options, error) {
 	if own && len(o.experiments) > 0 && !slices.Contains(o.experiments, experiment.CustomID) {
 		return fail("--experiment %s has loads of its own: --rate and --stages are another experiment, %q", *chosen, experiment.CustomID)
 	}
+	searches := o.full && len(o.experiments) == 0 || slices.ContainsFunc(o.experiments, func(id string) bool { return strings.EqualFold(id, "E9") })
+	if given["slo"] && !searches {
+		return fail("--slo belongs to E9: ask for it by --experiment E9 or --full")
+	}
 	for _, name := range []string{"duration", "batch", "visibility"} {
 		if given[name] && !own {
 			return fail("--%s belongs to a load of your own: give --rate or --stages, too", name)

@@ -46,6 +46,8 @@ func TestACommandLineThatMeansNothingIsRefused(t *testing.T) {
 		{"a negative time", "--work -5ms", "--work -5ms: it is above 0"},
 		{"no repeats", "--repeats 0", "--repeats 0: it is above 0"},
 		{"a load of one's own and another experiment", "--rate 5 --experiment E1", "--experiment E1 has loads of its own"},
+		{"a time that nobody searches for", "--slo 500ms", "--slo belongs to E9"},
+		{"a time that the experiments do not search for", "--full --slo 500ms --experiment E1,E2", "--slo belongs to E9"},
 		{"a stack for a simulation", "--target sim --stack other", "--stack does nothing for target sim"},
 		{"an experiment that is none", "--experiment E99", "E99"},
 		{"arrivals that are none", "--arrivals foo", "foo"},

@@ -159,30 +159,40 @@ func triggerOf(messages int) attribute.KeyValue {
 	return semconv.FaaSTriggerHTTP
 }
 
-// batchOf tells the queue of a batch and how many messages it has; none for another payload. It looks for the names only:
-// inside of a message's body their quotes are escaped, and an attribute's value is no string.
+// batchOf tells the queue of a batch and how many messages it has; none for another payload. It looks for the names only: inside of a
+// message's body their quotes are escaped, and what an attribute of a message that has such a name is followed by is no string.
 func batchOf(payload []byte) (queueARN string, messages int) {
 	// A request of the REST API may hold any names. It begins with its resource; a batch is nothing but records.
 	if rest, ok := bytes.CutPrefix(bytes.TrimLeft(payload, " \t\r\n"), []byte("{")); !ok || !bytes.HasPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte(`"Records"`)) {
 		return "", 0
 	}
-	messages = bytes.Count(payload, []byte(`"receiptHandle":`))
+	for rest := payload; rest != nil; {
+		if _, rest = textAfter(rest, `"receiptHandle":`); rest != nil {
+			messages++
+		}
+	}
 	if messages == 0 {
 		return "", 0
 	}
-	_, rest, ok := bytes.Cut(payload, []byte(`"eventSourceARN":`))
-	if !ok {
-		return "", messages
+	arn, _ := textAfter(payload, `"eventSourceARN":`)
+	if end := bytes.IndexByte(arn[:min(len(arn), 512)], '"'); end > 0 {
+		queueARN = string(arn[:end])
 	}
-	rest = bytes.TrimLeft(rest, " \t\r\n")
-	if len(rest) == 0 || rest[0] != '"' {
-		return "", messages
+	return queueARN, messages
+}
+
+// textAfter is what follows the opening quote of the first string after the name, and what follows the name; nil if there is none.
+func textAfter(b []byte, name string) (text, rest []byte) {
+	for {
+		_, after, found := bytes.Cut(b, []byte(name))
+		if !found {
+			return nil, nil
+		}
+		if text, found = bytes.CutPrefix(bytes.TrimLeft(after, " \t\r\n"), []byte(`"`)); found {
+			return text, after
+		}
+		b = after
 	}
-	arn, _, ok := bytes.Cut(rest[1:min(len(rest), 512)], []byte(`"`))
-	if !ok {
-		return "", messages
-	}
-	return string(arn), messages
 }
 
 // flush sends what there is by now.

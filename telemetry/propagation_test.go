@@ -78,6 +78,7 @@ func TestBatchesAreTold(t *testing.T) {
 		{"nothing", "", "", 0},
 		{"a request", `{"httpMethod":"POST","body":"{\"receiptHandle\":\"x\",\"eventSourceARN\":\"arn:a\"}"}`, "", 0},
 		{"two messages", `{"Records":[{"receiptHandle":"a","body":"{\"eventSourceARN\":\"b\"}","eventSourceARN": "arn:aws:sqs:r:1:q"},{"receiptHandle":"b"}]}`, "arn:aws:sqs:r:1:q", 2},
+		{"one that has attributes with such names", `{"Records":[{"receiptHandle":"a","messageAttributes":{"receiptHandle":{"stringValue":"x"},"eventSourceARN":{"stringValue":"y"}},"eventSourceARN":"arn:aws:sqs:r:1:q"}]}`, "arn:aws:sqs:r:1:q", 1},
 		{"one without a source", `{"Records":[{"receiptHandle":"a"}]}`, "", 1},
 		{"one whose source does not end", `{"Records":[{"receiptHandle":"a","eventSourceARN":"` + strings.Repeat("x", 1000), "", 1},
 		{"one whose source is none", `{"Records":[{"receiptHandle":"a","eventSourceARN":`, "", 1},

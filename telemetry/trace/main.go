@@ -35,10 +35,11 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	width, terminal := terminalWidth(os.Stdout)
 	s := screen{width: width, terminal: terminal, colour: terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr, s))
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr, s)
+	stop()
+	os.Exit(code)
 }
 
 // A command is what the command line asks for.

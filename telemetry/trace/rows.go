@@ -129,7 +129,7 @@ func (p *picture) place(s *tracetree.Span, within *row, depth int) (events []*tr
 		return []*tracetree.Span{s}
 	}
 	var r *row
-	inner := depth
+	var inner int // depth of what it did
 	switch {
 	case within != nil && folds(s, within):
 		r, inner = within, within.depth+1

@@ -246,8 +246,11 @@ func (s *Span) unfinished() bool {
 	case s.Subsegment: // a part of an invocation, which is over; a call of somebody has a namespace
 		return s.Namespace == "" && s.segment != nil && s.segment.Complete()
 	case s.Parent != nil && s.Origin == segment.OriginFunction: // what it was about was delivered again
-		for _, other := range s.Parent.Children {
-			if other.Start > s.Start && !other.Subsegment && other.Node() == s.Node() {
+		for _, other := range slices.Backward(s.Parent.Children) { // the last ones first: of very many, few are looked at
+			if other.Start <= s.Start {
+				break
+			}
+			if !other.Subsegment && other.Node() == s.Node() {
 				return true
 			}
 		}

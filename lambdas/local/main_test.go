@@ -12,6 +12,12 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/arvo/lambdas/local/fault"
+	"example.com/arvo/lambdas/local/latency"
+	"example.com/arvo/lambdas/local/stack"
 )
 
 func TestWrongUsage(t *testing.T) {
@@ -39,6 +45,8 @@ func TestWrongUsage(t *testing.T) {
 		{"an unknown fault", []string{"-faults", "fire=1"}, 2, `there is no "fire"`},
 		{"a latency that is neither a name nor a file", []string{"-latency", "slow"}, 2, "-latency slow: it is none, aws2026 or a file"},
 		{"a profile that makes no sense", []string{"-latency", profile}, 2, "table: longer than a minute"},
+		{"a parameter without a name", []string{"-parameter", "=1"}, 2, "Name=Value is due"},
+		{"a profile that is a folder", []string{"-latency", filepath.Dir(profile)}, 2, "it is none, aws2026 or a file"},
 		{"no concurrency", []string{"-account-concurrency", "0"}, 2, "-account-concurrency 0"},
 		{"no name", []string{"-stack-name", ""}, 2, "-stack-name: a name is due"},
 		{"a template that is not there", []string{"-template", "nowhere.yaml"}, 1, "the template cannot be read: stat nowhere.yaml"},
@@ -49,6 +57,47 @@ func TestWrongUsage(t *testing.T) {
 			var stderr bytes.Buffer
 			if code := run(c.args, io.Discard, &stderr, nil); code != c.code || !strings.Contains(stderr.String(), c.want) {
 				t.Errorf("exit %d, %s\nwant %d, %s", code, stderr.String(), c.code, c.want)
+			}
+		})
+	}
+}
+
+func TestEveryFlagReachesTheStack(t *testing.T) {
+	profile := filepath.Join(t.TempDir(), "profile.yaml")
+	if err := os.WriteFile(profile, []byte("table: {median: 4ms}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		args []string
+		want stack.Config
+		logs bool
+	}{
+		{"nothing is said", nil, stack.Config{
+			API: "127.0.0.1:3000", AWS: "127.0.0.1:4566", XRay: "127.0.0.1:2000", Template: "template.yaml", Name: "arvo",
+			Seed: 1, AccountConcurrency: 1000, Parameters: map[string]string{},
+		}, false},
+		{"everything is said", []string{
+			"-api", "localhost:1", "-aws", "localhost:2", "-xray", "localhost:3", "-template", "other.yaml", "-stack-name", "other", "-seed", "0",
+			"-account-concurrency", "10", "-logs", "-latency", profile, "-faults", "kill=0.5,delay=1s", "-parameter", "A=1", "-parameter", "B=x=y",
+			"-parameter", "C=",
+		}, stack.Config{
+			API: "localhost:1", AWS: "localhost:2", XRay: "localhost:3", Template: "other.yaml", Name: "other",
+			AccountConcurrency: 10, Parameters: map[string]string{"A": "1", "B": "x=y", "C": ""},
+			Latency: latency.Profile{Table: latency.Distribution{Median: 4 * time.Millisecond}}, Faults: fault.Rates{Kill: 0.5, Delay: time.Second},
+		}, true},
+		{"latencies have a name", []string{"-latency", "aws2026"}, stack.Config{
+			API: "127.0.0.1:3000", AWS: "127.0.0.1:4566", XRay: "127.0.0.1:2000", Template: "template.yaml", Name: "arvo",
+			Seed: 1, AccountConcurrency: 1000, Parameters: map[string]string{}, Latency: latency.AWS2026(),
+		}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, logs, err := parse(c.args, io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" || logs != c.logs {
+				t.Errorf("logs: %t\n%s", logs, diff)
 			}
 		})
 	}
@@ -72,27 +121,33 @@ func (s *safeBuffer) String() string {
 	return s.b.String()
 }
 
-func TestCtrlCEndsARunningSystem(t *testing.T) {
-	signals := make(chan os.Signal, 2)
-	var stdout, stderr safeBuffer
-	ended := make(chan int)
+// start runs the program until it is ready. It returns the address of the REST API, and where the exit code will be.
+func start(t *testing.T, stdout, stderr *safeBuffer, signals <-chan os.Signal) (api string, ended <-chan int) {
+	t.Helper()
+	code := make(chan int, 1)
 	go func() {
-		ended <- run([]string{"-template", "../../template.yaml", "-api", "127.0.0.1:0", "-aws", "127.0.0.1:0", "-xray", "127.0.0.1:0"}, &stdout, &stderr, signals)
+		code <- run([]string{"-template", "../../template.yaml", "-api", "127.0.0.1:0", "-aws", "127.0.0.1:0", "-xray", "127.0.0.1:0"}, stdout, stderr, signals)
 	}()
-	api := regexp.MustCompile(`REST API\s+(\S+)`)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.After(5 * time.Minute) // the SDK may have to be compiled
 	for !strings.Contains(stdout.String(), "ready") {
 		select {
 		case <-tick.C:
-		case code := <-ended:
+		case code := <-code:
 			t.Fatalf("it ended with %d\n%s", code, stderr.String())
 		case <-deadline:
 			t.Fatalf("it is not ready\n%s", stderr.String())
 		}
 	}
-	res, err := http.Get(api.FindStringSubmatch(stdout.String())[1] + "/healthz")
+	return regexp.MustCompile(`REST API\s+(\S+)`).FindStringSubmatch(stdout.String())[1], code
+}
+
+func TestCtrlCEndsARunningSystem(t *testing.T) {
+	signals := make(chan os.Signal, 2)
+	var stdout, stderr safeBuffer
+	api, ended := start(t, &stdout, &stderr, signals)
+	res, err := http.Get(api + "/healthz")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,5 +158,46 @@ func TestCtrlCEndsARunningSystem(t *testing.T) {
 	signals <- os.Interrupt
 	if code := <-ended; code != 0 {
 		t.Errorf("exit %d\n%s", code, stderr.String())
+	}
+}
+
+func TestCtrlCEndsAStart(t *testing.T) {
+	signals := make(chan os.Signal, 2)
+	signals <- os.Interrupt
+	var stdout, stderr bytes.Buffer
+	if code := run([]string{"-template", "../../template.yaml", "-api", "127.0.0.1:0", "-aws", "127.0.0.1:0", "-xray", "127.0.0.1:0"}, &stdout, &stderr, signals); code != 0 || stdout.Len() > 0 {
+		t.Errorf("exit %d\n%s%s", code, stdout.String(), stderr.String())
+	}
+}
+
+func TestASecondCtrlCLeavesWorkUndone(t *testing.T) {
+	signals := make(chan os.Signal, 2)
+	var stdout, stderr safeBuffer
+	api, ended := start(t, &stdout, &stderr, signals)
+	res, err := http.Post(api+"/events", "application/json", strings.NewReader(`{"type":"com.workload.simulate","data":{"sleep_ms":12000}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusAccepted {
+		t.Fatalf("events: %d", res.StatusCode)
+	}
+	signals <- os.Interrupt
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			select {
+			case signals <- os.Interrupt: // the first ones are one with the Ctrl-C before
+			default:
+			}
+			continue
+		case code := <-ended:
+			if code != 1 || !strings.Contains(stdout.String(), "Ctrl-C again leaves them") || !strings.Contains(stderr.String(), "were not handled") {
+				t.Errorf("exit %d\n%s%s", code, stdout.String(), stderr.String())
+			}
+		}
+		return
 	}
 }

@@ -28,6 +28,9 @@
 // integration does not forward Lambda throttling (HTTP 429) to client", and the knowledge centre's page on the internal
 // server error with status code 500.
 //
+// Two answers are of our own making: 408 for a body that is not there after 30 s, and 503 when the bodies of all clients
+// together are over 256 MB.
+//
 // Every answer carries x-amzn-RequestId, x-amz-apigw-id and X-Amzn-Trace-Id. A client that hangs up does not stop its
 // invocation. A slow client holds a connection for a bounded time and memory for no more than it has sent; all bodies
 // together are bounded too.

@@ -271,10 +271,14 @@ func (c *checker) text(a attribute, s string, nullable bool) bool {
 }
 
 // free checks an attribute that may be any text. (What keeps to a grammar or is URI-encoded is ASCII.)
-func (c *checker) free(a attribute, s string, nullable bool) {
-	if c.text(a, s, nullable) && !utf8.ValidString(s) {
+func (c *checker) free(a attribute, s string, nullable bool) bool {
+	if !c.text(a, s, nullable) {
+		return false
+	}
+	if !utf8.ValidString(s) {
 		c.add(a, CodeInvalidString, "must be UTF-8")
 	}
+	return true
 }
 
 func (c *checker) uri(a attribute, s string, nullable bool) {
@@ -297,8 +301,7 @@ func (c *checker) core() {
 		c.add(attrType, CodeInvalidString, "must be a reverse-DNS name of at least three lower-case segments")
 	}
 	c.uri(attrSubject, e.Subject, false)
-	c.free(attrDataContentType, e.DataContentType, false)
-	if c.kinds[attrDataContentType] == jsontext.String && e.DataContentType != DataContentType &&
+	if c.free(attrDataContentType, e.DataContentType, false) && e.DataContentType != DataContentType &&
 		!strings.Contains(e.DataContentType, "application/cloudevents+json") &&
 		!strings.Contains(e.DataContentType, "application/json") {
 		c.add(attrDataContentType, CodeCustom, "must contain application/cloudevents+json or application/json")

@@ -131,8 +131,12 @@ func (r *resolver) routes(api *instance) []Route {
 			Path:        x.values.get("Path").text,
 			FunctionARN: r.instances[x.owner.id].attributes["Arn"],
 		}
+		path := name(route.Path)
+		if x.values.get("Path").secret {
+			path = "****"
+		}
 		if slices.ContainsFunc(routes, func(o Route) bool { return o.Method == route.Method && o.Path == route.Path }) {
-			r.p.addKey(x.at, "another event has the route %s %s already", route.Method, name(route.Path))
+			r.p.addKey(x.at, "another event has the route %s %s already", route.Method, path)
 		}
 		routes = append(routes, route)
 		if api.values.get("DefinitionBody") == nil {
@@ -141,9 +145,9 @@ func (r *resolver) routes(api *instance) []Route {
 		uri := paths.get(route.Path, openAPIMethod(route.Method), "x-amazon-apigateway-integration", "uri")
 		switch {
 		case uri == nil:
-			r.p.addKey(x.at, "the DefinitionBody of %s has no integration for %s %s", api.id, route.Method, name(route.Path))
+			r.p.addKey(x.at, "the DefinitionBody of %s has no integration for %s %s", api.id, route.Method, path)
 		case !strings.Contains(uri.text, "/"+route.FunctionARN+"/"):
-			r.p.add(uri, "the event %s sends %s %s to another function", x.at.label, route.Method, name(route.Path))
+			r.p.add(uri, "the event %s sends %s %s to another function", x.at.label, route.Method, path)
 		}
 	}
 	for i, path := range paths.names() {

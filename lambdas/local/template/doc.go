@@ -22,7 +22,7 @@
 //
 // Templates are treated as hostile: size, depth, number of values, and the text that functions can make are bounded.
 // YAML's anchors, aliases and merge keys are refused, and so are keys that stand twice. The value of a parameter with
-// NoEcho is in no error and in no [Parameter]; it is of course in what the template makes of it.
+// NoEcho is in no error and in no [Parameter]; it is of course in what the template makes of it, such as a resource's name.
 //
 // # Design
 //

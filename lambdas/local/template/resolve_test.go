@@ -106,6 +106,30 @@ func TestFunctionsFail(t *testing.T) {
 	}
 }
 
+// The value of a NoEcho parameter is in no error, wherever it is used.
+func TestSecretsAreInNoError(t *testing.T) {
+	const secret = "Hush"
+	const function = "  F:\n    Type: AWS::Serverless::Function\n    Properties:\n      CodeUri: f\n      Handler: bootstrap\n      Runtime: provided.al2023\n      Events:\n" +
+		"        E: {Type: Api, Properties: {RestApiId: !Ref A, Path: !Ref Path, Method: get}}\n"
+	for _, c := range []struct{ name, resources, want string }{
+		{"an attribute without a key", "  T: {Type: AWS::DynamoDB::Table, Properties: {BillingMode: PAY_PER_REQUEST, AttributeDefinitions: [{AttributeName: a, AttributeType: S}, {AttributeName: !Ref Secret, AttributeType: S}], KeySchema: [{AttributeName: a, KeyType: HASH}]}}\n", "no key uses the attribute ****"},
+		{"a route that the API's definition lacks", "  A: {Type: AWS::Serverless::Api, Properties: {StageName: live, DefinitionBody: {paths: {}}}}\n" + function, "no integration for GET ****"},
+		{"a route with two events", "  A: {Type: AWS::Serverless::Api, Properties: {StageName: live}}\n" + function + "        D: {Type: Api, Properties: {RestApiId: !Ref A, Path: !Ref Path, Method: get}}\n", "has the route GET **** already"},
+		{"a word that is none of those", "  Q: {Type: AWS::SQS::Queue, Properties: {RedriveAllowPolicy: {redrivePermission: !Ref Secret}}}\n", "not ****"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tmpl, err := Parse("t.yaml", []byte("Transform: AWS::Serverless-2016-10-31\nParameters:\n  Secret: {Type: String, NoEcho: true}\n  Path: {Type: String, NoEcho: true}\nResources:\n"+c.resources))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = tmpl.Resolve(Inputs{StackName: "s", Parameters: map[string]string{"Secret": secret, "Path": "/" + secret}})
+			if err == nil || strings.Contains(err.Error(), secret) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
 func TestParameters(t *testing.T) {
 	const src = `
 Parameters:

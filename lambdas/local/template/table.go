@@ -2,7 +2,6 @@ package template
 
 import (
 	"maps"
-	"slices"
 )
 
 const attributeNameMax = 255
@@ -94,8 +93,10 @@ var tableKind = &kind{
 				t.Indexes = append(t.Indexes, ix)
 			}
 		}
-		for _, name := range slices.Sorted(maps.Keys(unused)) {
-			r.p.add(v.get("AttributeDefinitions"), "no key uses the attribute %s: only key attributes are defined", shown(name))
+		for _, n := range v.get("AttributeDefinitions").items {
+			if name := n.get("AttributeName"); unused[name.text] != "" {
+				r.p.add(v.get("AttributeDefinitions"), "no key uses the attribute %s: only key attributes are defined", name.shown())
+			}
 		}
 		if ttl := v.get("TimeToLiveSpecification"); ttl.get("Enabled").truth(false) {
 			if t.TTLAttribute = ttl.get("AttributeName").str(""); t.TTLAttribute == "" {

@@ -35,8 +35,8 @@
 //
 // # Trouble
 //
-// [Tree.Check] says in what way a trace is incomplete, and where it can be shown that a document was lost on its way
-// rather than never sent. [Tree.Notes] has what is strange and no fault: callers who report elsewhere, receivers that were killed.
+// [Tree.Check] says in what way a trace is incomplete, where it can be shown that a document was lost on its way rather than never
+// sent, and where it may be yet to come. [Tree.Notes] has what is strange and no fault: callers who report elsewhere, receivers that were killed.
 package tracetree
 
 import (

@@ -336,6 +336,11 @@ func TestHostile(t *testing.T) {
 		}
 		return docs
 	}
+	working := chain(func(int) int { return n + 1 })
+	for i := range working {
+		working[i].End, working[i].InProgress = 0, true
+	}
+	working = append(working, doc(n+1, 0, "q", segment.OriginQueue, 0, 5))
 	deep := sub(1, "s", "aws", 0, 1)
 	for i := range 5000 {
 		deep = sub(i+2, "s", "aws", 0, 1, deep)
@@ -356,6 +361,7 @@ func TestHostile(t *testing.T) {
 		"all their own parent":       chain(func(i int) int { return i + 1 }),
 		"all beneath one":            chain(func(i int) int { return min(i, 1) }),
 		"all roots":                  chain(func(int) int { return 0 }),
+		"deliveries without an end":  working,
 		"all with one id":            slices.Repeat([]segment.Document{doc(1, 0, "s", "", 0, 1)}, n),
 		"deep subsegments":           {deep},
 		"events and one lost parent": consumers,
@@ -369,6 +375,10 @@ func TestHostile(t *testing.T) {
 			tree.Path()
 			tree.Hops()
 			tree.Check()
+			tree.Notes()
+			for _, h := range tree.Hops() {
+				h.Deliveries()
+			}
 			_ = tree.String()
 		})
 	}

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"example.com/arvo/lambdas/local/watch/sampling"
 	"example.com/arvo/lambdas/local/watch/traces"
 	"example.com/arvo/lambdas/local/watch/xray"
@@ -307,6 +309,53 @@ func TestASubsegmentWithItsParentsIDWithin(t *testing.T) {
 	if status != 200 || strings.Count(out, "child") != 1 || parent < 0 || child < parent || impostor < child {
 		t.Errorf("%d %s", status, out)
 	}
+}
+
+// Whatever ids documents have and hold, and whichever parents they name: each comes back once.
+func TestEachDocumentComesBackOnce(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		store := traces.New(traces.Options{})
+		api := newAPI(t, store)
+		id := rapid.IntRange(1, 6)
+		n := rapid.IntRange(1, 5).Draw(r, "documents")
+		for i := 1; i <= n; i++ {
+			head := ""
+			if parent := rapid.IntRange(0, 6).Draw(r, "parent"); parent > 0 {
+				head = fmt.Sprintf(`"parent_id":"%016x",`, parent)
+				if rapid.Bool().Draw(r, "subsegment") {
+					head += `"type":"subsegment",`
+				}
+			}
+			var within []string
+			for range rapid.IntRange(0, 2).Draw(r, "within") {
+				within = append(within, fmt.Sprintf(`{"id":"%016x","name":"within","start_time":1,"end_time":%d}`, id.Draw(r, "id"), rapid.IntRange(1, 9).Draw(r, "end")))
+			}
+			doc := fmt.Sprintf(`{"trace_id":"1-65000000-000000000000000000000001","id":"%016x","name":"document-%d",%s"start_time":1,"end_time":%d,"subsegments":[%s]}`,
+				i, i, head, rapid.IntRange(1, 9).Draw(r, "end"), strings.Join(within, ","))
+			if err := store.Put([]byte(doc)); err != nil {
+				r.Fatal(err, doc)
+			}
+		}
+		var out struct {
+			Traces []struct {
+				Segments []struct{ Document json.RawMessage }
+			}
+		}
+		ask(t, api, "/Traces", `{"TraceIds":["1-65000000-000000000000000000000001"]}`, &out)
+		all := ""
+		for _, s := range out.Traces[0].Segments {
+			var text string
+			if err := json.Unmarshal(s.Document, &text); err != nil || !json.Valid([]byte(text)) {
+				r.Fatalf("%s is no document: %v", s.Document, err)
+			}
+			all += text
+		}
+		for i := 1; i <= n; i++ {
+			if got := strings.Count(all, fmt.Sprintf("document-%d", i)); got != 1 {
+				r.Fatalf("document %d comes back %d times: %s", i, got, all)
+			}
+		}
+	})
 }
 
 func BenchmarkServiceGraph(b *testing.B) {

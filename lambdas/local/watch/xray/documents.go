@@ -1,7 +1,9 @@
 package xray
 
 import (
+	"bytes"
 	"context"
+	"maps"
 	"slices"
 
 	"example.com/arvo/lambdas/jsontext"
@@ -89,6 +91,7 @@ func segments(t *traces.Trace) []segmentJSON {
 		for i := range alone {
 			alone[i].Document = w.weave(alone[i].Document)
 		}
+		alone = append(alone, w.rest()...)
 	}
 	for _, d := range tree.Inferred() {
 		alone = append(alone, segmentJSON{d.ID.String(), string(d.AppendJSON(nil))})
@@ -100,6 +103,20 @@ func segments(t *traces.Trace) []segmentJSON {
 type weaver struct {
 	children map[segment.ID][]string // by parent
 	out      []byte
+}
+
+// rest are the subsegments that have not been woven into anything: another one with their id has its place in the tree.
+func (w *weaver) rest() []segmentJSON {
+	var rest []segmentJSON
+	for _, parent := range slices.SortedFunc(maps.Keys(w.children), func(a, b segment.ID) int { return bytes.Compare(a[:], b[:]) }) {
+		texts := w.children[parent] // none if they came with those of another parent
+		delete(w.children, parent)
+		for _, text := range texts {
+			id := idOf([]byte(text), jsontext.Space(text, 0))
+			rest = append(rest, segmentJSON{id.String(), w.weave(text)})
+		}
+	}
+	return rest
 }
 
 func (w *weaver) weave(text string) string {

@@ -17,7 +17,8 @@
 // # What differs from AWS
 //
 //   - A group keeps its newest lines, some MiB of them, and no retention applies.
-//   - Groups are neither made nor written to by clients. ingestionTime is timestamp.
+//   - Groups are neither made nor written to by clients, and only functions have one: the access log of an API is not among
+//     them. ingestionTime is timestamp.
 //   - FilterLogEvents answers searchedLogStreams with an empty list, as AWS does since 2019.
 //   - A query's times are seconds since 1970; larger numbers are taken for milliseconds.
 package logs

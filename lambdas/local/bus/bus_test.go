@@ -1,9 +1,11 @@
 package bus_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -256,6 +258,23 @@ func TestAnEventGoesToEveryTargetOfEveryRuleThatMatches(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("queue %s has the entries %v, want %v", name, got, want)
 		}
+	}
+}
+
+func TestUnknownBusesAreNamedOnceAndInShort(t *testing.T) {
+	var log bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(before)
+	s := newService(t, bus.Options{})
+	defer closeService(t, s)
+	for _, name := range []string{"nowhere", "nowhere", strings.Repeat("n", 1<<20), strings.Repeat("n", 1<<20) + "o"} {
+		e := sold(1)
+		e.Bus = name
+		put(t, s, e)
+	}
+	if n := strings.Count(log.String(), "does not exist"); n != 2 || log.Len() > 1000 {
+		t.Errorf("said %d times, in %d bytes", n, log.Len())
 	}
 }
 

@@ -130,9 +130,10 @@ func (s *Service) warnUnknown(bus string) {
 	if s.unknowns.Load() > 100 { // names are the clients' to make up
 		return
 	}
-	if _, said := s.unknown.LoadOrStore(bus, true); !said {
+	name := clip(bus) // a long one is not kept
+	if _, said := s.unknown.LoadOrStore(name, true); !said {
 		s.unknowns.Add(1)
-		slog.Warn("events put to an event bus that does not exist are dropped", "bus", clip(bus))
+		slog.Warn("events put to an event bus that does not exist are dropped", "bus", name)
 	}
 }
 

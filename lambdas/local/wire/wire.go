@@ -80,7 +80,11 @@ func JSON[In, Out any](f func(context.Context, *In) (Out, error)) Operation {
 func SerializationError(err error) *Error {
 	var typ *json.UnmarshalTypeError
 	if errors.As(err, &typ) {
-		return Errorf("SerializationException", "%s: expected %s, found %s", typ.Field, typ.Type.Kind(), typ.Value)
+		what := typ.Field
+		if what == "" {
+			what = "the request body"
+		}
+		return Errorf("SerializationException", "%s: expected %s, found %s", what, typ.Type.Kind(), typ.Value)
 	}
 	return Errorf("SerializationException", "the request body is not valid JSON: %v", err)
 }

@@ -86,6 +86,7 @@ func TestJSON(t *testing.T) {
 		{"an operation that the service has not is unknown", "AmazonEcho.Nope", `{}`, 400, `{"__type":"com.amazonaws.echo#UnknownOperationException","message":"this AmazonEcho does not know the operation \"Nope\""}`},
 		{"a service that is not here is unknown", "Amazon.Nope", `{}`, 400, `{"__type":"UnknownOperationException","message":"no service here answers to \"Amazon.Nope\""}`},
 		{"a member of the wrong type is named", "AmazonEcho.Echo", `{"Max":"x"}`, 400, `{"__type":"com.amazonaws.echo#SerializationException","message":"Max: expected int, found string"}`},
+		{"a body of the wrong type is named, too", "AmazonEcho.Echo", `[]`, 400, `{"__type":"com.amazonaws.echo#SerializationException","message":"the request body: expected struct, found array"}`},
 		{"a body that is no JSON is a serialization error", "AmazonEcho.Echo", `{`, 400, `{"__type":"com.amazonaws.echo#SerializationException","message":"the request body is not valid JSON: unexpected end of JSON input"}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -153,6 +153,7 @@ func Start(ctx context.Context, c Config) (_ *Stack, err error) {
 	if err != nil {
 		return nil, err
 	}
+	prune(cache, time.Now())
 	binaries, err := s.build(ctx, root, cache)
 	if err != nil {
 		return nil, err

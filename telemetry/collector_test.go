@@ -216,6 +216,23 @@ func TestAnEnvironmentThatCannotBeIsAnError(t *testing.T) {
 	}
 }
 
+// A redirect is not followed: it would take the key along.
+func TestACollectorThatSendsElsewhereIsNotFollowed(t *testing.T) {
+	elsewhere, url := newReceiver(t)
+	for _, status := range []int{http.StatusMovedPermanently, http.StatusTemporaryRedirect} {
+		moved := httptest.NewServer(http.RedirectHandler(url, status))
+		w := newWorld(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": moved.URL, "OTEL_EXPORTER_OTLP_HEADERS": "api-key=k"})
+		f := w.Lambda(handlerFunc(func(context.Context, []byte) ([]byte, error) { return nil, nil }))
+		if _, err := f.Invoke(invocationContext(t, theHeader, time.Minute), nil); err != nil {
+			t.Error(err)
+		}
+		moved.Close()
+	}
+	if n := len(elsewhere.requests); n != 0 {
+		t.Errorf("%d requests went elsewhere", n)
+	}
+}
+
 // What waits for a collector has a bound, whatever a library writes into its spans; that spans were dropped is told.
 func TestWhatWaitsForACollectorIsBounded(t *testing.T) {
 	r, url := newReceiver(t)

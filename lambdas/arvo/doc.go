@@ -257,7 +257,8 @@
 //   - An implementation that fails because its context has ended causes an Execution violation too: the host stopping is
 //     nothing to answer a request with.
 //   - An output too large for the way is answered with a system error EventTooLarge (see MaxEvent).
-//   - The errorStack of a system error is null: a Go error has no stack, and a requester no use for one.
+//   - The errorStack of a system error is null: a Go error has no stack, and a requester no use for one. A name of more than
+//     1 KiB and a message of more than 32 KiB are cut off, or the answer might be larger than the way carries.
 //   - A subject made here is at most 1,000 bytes, and a missing domain in one is read as null, as older writers mean it.
 //   - Time is true UTC. The original writes local time and calls it +00:00.
 //   - The type of a simple contract that begins with com. or evt. already is refused. The original puts them before it again.

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"example.com/arvo/lambdas/local/watch/traces"
@@ -249,7 +250,8 @@ func TestPackingBehindABusyTrace(t *testing.T) {
 }
 
 func TestConcurrently(t *testing.T) {
-	s := traces.New(traces.Options{Memory: 1 << 20})
+	s := traces.New(traces.Options{Memory: 512 << 10}) // little enough to pack
+	var packed atomic.Bool
 	var all sync.WaitGroup
 	for g := range 4 {
 		all.Go(func() {
@@ -263,6 +265,7 @@ func TestConcurrently(t *testing.T) {
 				case 1:
 					s.Annotated("subject", "s")
 				case 2:
+					packed.CompareAndSwap(false, s.Stats().Packed > 0)
 					if got, ok := s.Trace(traceID(1 + i%300)); ok && len(got.Documents()) != len(got.Texts) {
 						t.Error("a document does not decode")
 					}
@@ -271,6 +274,9 @@ func TestConcurrently(t *testing.T) {
 		})
 	}
 	all.Wait()
+	if !packed.Load() {
+		t.Error("nothing was ever packed")
+	}
 }
 
 // subject are the documents of one request through the system, of the sizes that they have there.

@@ -20,8 +20,8 @@
 //	bench.txt         for benchstat, which compares two runs
 //
 // The files are written before the command ends, however it ends: interrupted by Ctrl-C, it stops sending, puts the stack
-// back as it was and writes what it has. A second Ctrl-C leaves at once; what a stack is to be restored to is kept on disk, and
-// the next run does it.
+// back as it was and writes what it has. A second Ctrl-C, half a second later or more, leaves at once; what a stack is to be
+// restored to is kept on disk, and the next run does it.
 //
 // # Exit codes
 //

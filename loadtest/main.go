@@ -32,13 +32,24 @@ func main() {
 	ctx, stop := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		s := <-signals
-		stop(fmt.Errorf("interrupted (%v)", s))
-		<-signals
-		os.Exit(130) // asked for twice: what is left to restore is kept on disk
-	}()
+	go heed(signals, stop, func() { os.Exit(130) }) // what is left to restore is kept on disk
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// echo is how soon a signal after the first is the same one: timeout(1) sends each to the process and to its group.
+const echo = 500 * time.Millisecond
+
+// heed has the run end at the first signal, and leaves at once when asked for it again.
+func heed(signals <-chan os.Signal, stop context.CancelCauseFunc, leave func()) {
+	s := <-signals
+	first := time.Now()
+	stop(fmt.Errorf("interrupted (%v)", s))
+	for range signals {
+		if time.Since(first) >= echo {
+			leave()
+			return
+		}
+	}
 }
 
 // run is the command: it returns the exit code.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"io"
@@ -10,7 +11,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -74,6 +77,27 @@ func TestANumberIsReadAsAWhole(t *testing.T) {
 			t.Errorf("%q is read as %v", text, all)
 		}
 	}
+}
+
+func TestASignalThatComesTwiceAtOnceIsOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		signals := make(chan os.Signal, 2)
+		ctx, stop := context.WithCancelCause(t.Context())
+		left := make(chan time.Time, 1)
+		go heed(signals, stop, func() { left <- time.Now() })
+		signals <- syscall.SIGTERM
+		signals <- syscall.SIGTERM
+		synctest.Wait()
+		if err := context.Cause(ctx); err == nil || err.Error() != "interrupted (terminated)" {
+			t.Errorf("the run ends because of %v", err)
+		}
+		time.Sleep(time.Second)
+		asked := time.Now()
+		signals <- os.Interrupt
+		if at := <-left; !at.Equal(asked) {
+			t.Errorf("left %v before it was asked for again", asked.Sub(at))
+		}
+	})
 }
 
 func TestWithoutAStackNothingIsLeftBehind(t *testing.T) {

@@ -59,7 +59,8 @@ func errorAt[T ~string | ~[]byte](b T, i int, want string) error {
 	if i >= len(b) {
 		return &SyntaxError{len(b), "the text ends where " + want + " is expected"}
 	}
-	return &SyntaxError{i, fmt.Sprintf("%q where %s is expected", rune(b[i]), want)}
+	found, _ := utf8.DecodeRuneInString(string(b[i:min(i+utf8.UTFMax, len(b))]))
+	return &SyntaxError{i, fmt.Sprintf("%q where %s is expected", found, want)}
 }
 
 // A Kind is the JSON type of a value.

@@ -35,6 +35,7 @@ func TestValidNamesTheByteAndWhatIsMissing(t *testing.T) {
 		{"an unknown escape", `"\x"`, "'x' where an escape letter is expected at byte 2"},
 		{"a short unicode escape", `"\u12"`, "'1' where an escape of four hexadecimal digits is expected at byte 3"},
 		{"broken UTF-8", "\"a\xff\"", "broken UTF-8 at byte 2"},
+		{"a character of several bytes", "[“a”]", "'“' where a value is expected at byte 1"},
 		{"NaN", "NaN", "'N' where a value is expected at byte 0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -201,6 +201,7 @@ func TestRouting(t *testing.T) {
 		Routes: []gateway.Route{
 			{Method: "GET", Path: "/", Function: "root"},
 			{Method: "GET", Path: "/a/b", Function: "static"},
+			{Method: "GET", Path: "/lively", Function: "lively"},
 			{Method: "GET", Path: "/a/{x}", Function: "variable"},
 			{Method: "ANY", Path: "/a/{x}/deep", Function: "any"},
 			{Method: "GET", Path: "/a/{x}/deep", Function: "get"},
@@ -233,6 +234,8 @@ func TestRouting(t *testing.T) {
 		{"POST /a/b", ""},
 		{"GET /a//deep", ""},
 		{"GET /livea/b", ""},
+		{"GET /lively", "livelymap[]"},
+		{"GET /live/lively", "livelymap[]"},
 		{"GET /other/a/b", ""},
 		{"GET //", ""},
 	}
@@ -322,6 +325,7 @@ func TestAnswers(t *testing.T) {
 		{"nothing", ``, "", malformed, nil},
 		{"two objects", `{}{}`, "", malformed, nil},
 		{"a status out of range", `{"statusCode":99}`, "", malformed, nil},
+		{"a status that is only informational", `{"statusCode":199}`, "", malformed, nil},
 		{"a header that would split the response", `{"statusCode":200,"headers":{"X":"a\r\nY: b"}}`, "", malformed, nil},
 		{"a header without a name", `{"statusCode":200,"headers":{"":"a"}}`, "", malformed, nil},
 		{"a header that is an object", `{"statusCode":200,"headers":{"A":{}}}`, "", malformed, nil},

@@ -30,7 +30,8 @@
 // # What differs from AWS
 //
 // The keywords of root causes (rootcause.*, first, last, remote, index, coverage), json, instance.id and availabilityzone are
-// refused by name. An annotation within braces is refused too, as the guide has it.
+// refused by name. An annotation within braces is refused too, as the guide has it, and so are service and edge, of which
+// the guide shows none there.
 package filter
 
 import (

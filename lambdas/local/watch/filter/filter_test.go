@@ -164,6 +164,8 @@ func TestParseErrors(t *testing.T) {
 		{"an open brace", `service("x") { ok`, 17, "} is due"},
 		{"too much", `ok)`, 2, `")" is out of place`},
 		{"an annotation within braces", `service("x") { annotation.a = "b" }`, 15, "cannot stand within the braces"},
+		{"a service within braces", `service() { fault AND service() { ok } }`, 22, "service cannot stand within the braces"},
+		{"an edge within braces", `edge() { edge("a", "b") }`, 9, "edge cannot stand within the braces"},
 		{"an annotation without key", `annotation = "b"`, 11, "annotation.key or annotation[key] is due"},
 		{"a selector that is none", `service(x)`, 8, "a name in quotes or id("},
 		{"an unknown part of id", `service(id(colour: "x"))`, 11, "id has name, type and account.id"},

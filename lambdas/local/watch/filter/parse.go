@@ -284,6 +284,9 @@ func (p *parser) term() (node, error) {
 		return group{operator, operand.text}, err
 	case keyword == "annotation" || strings.HasPrefix(keyword, "annotation."):
 		return p.annotation(first)
+	case (keyword == "service" || keyword == "edge") && p.braces > 0:
+		// It would mean every pair of services, and one more level every three: hours, for a trace of some size.
+		return nil, p.failAt(first.at, "%s cannot stand within the braces of service or edge", keyword)
 	case keyword == "service":
 		return p.service()
 	case keyword == "edge":

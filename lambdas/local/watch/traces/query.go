@@ -80,7 +80,8 @@ func (s *Store) List(want func(Ref) bool) []Ref {
 	return refs
 }
 
-// Annotated returns traces among which are all that have the annotation, if its key is indexed; ok tells whether it is.
+// Annotated returns traces among which are all that have the annotation, if its key is indexed; ok tells whether it is. Of a
+// trace the first 50 are, as on AWS.
 // A few may be among them that do not have it: they had it in a document that was overwritten, or their hash is the same.
 func (s *Store) Annotated(key, value string) (refs []Ref, ok bool) {
 	if !slices.Contains(s.options.Index, key) {

@@ -42,6 +42,7 @@ type question struct {
 	cells   func(Config) [][]spec // in groups of the same settings
 	control func(Config) spec     // one more cell in the end, unless the run is to be quick; nil for none
 	fixed   bool                  // cells of a group keep their order
+	leans   bool                  // find tells predictions
 	late    bool                  // find also takes cells that are generator-limited, and tells of it
 	find    func(Config, []results.Cell) (string, []results.Fit)
 	search  func(*runner, context.Context, *results.Experiment) error // instead of cells and find
@@ -70,14 +71,14 @@ func init() {
 			method: func(c Config) string {
 				return fmt.Sprintf("Batch size 1. For each MaximumConcurrency the load goes from below to above the predicted capacity, a cell at a time; each is drained before the next. Capacity is C·B/(o + ⌈B/P⌉·s) with o from the calibration at C=%d, which is no proof of itself: those at other C are.", calibrationConcurrency)
 			},
-			cells: kneeCells, control: kneeControl, find: findKnee,
+			cells: kneeCells, control: kneeControl, find: findKnee, leans: true,
 		},
 		{
 			Entry: Entry{ID: "E2", Title: "One load against four limits", Question: "What does a limit of concurrency do to a load that does not change?", Quick: true, AWS: true},
 			method: func(Config) string {
 				return "Batch size 1. The same load is put on each MaximumConcurrency, and the backlog drained."
 			},
-			cells: limitsCells, find: findLimits,
+			cells: limitsCells, find: findLimits, leans: true,
 		},
 		{
 			Entry: Entry{
@@ -94,7 +95,7 @@ func init() {
 			method: func(c Config) string {
 				return fmt.Sprintf("1.3 times the predicted capacity at MaximumConcurrency %d. The overhead o is that of the calibration, at batch size 1.", batchConcurrency)
 			},
-			cells: batchCells, find: findBatch,
+			cells: batchCells, find: findBatch, leans: true,
 		},
 		{
 			Entry: Entry{
@@ -114,7 +115,7 @@ func init() {
 			method: func(c Config) string {
 				return fmt.Sprintf("The mapping is disabled for %v while the load goes on at a share ρ of the capacity. Recovery is from then on until no more are behind than before; predicted is outage·ρ/(1-ρ).", c.outage())
 			},
-			cells: outageCells, find: findRecovery, fixed: true,
+			cells: outageCells, find: findRecovery, leans: true, fixed: true,
 		},
 		{
 			Entry: Entry{ID: "E9", Title: "Sustainable rate under an SLO", Question: "Which rate can be kept up?", AWS: true},
@@ -126,7 +127,7 @@ func init() {
 		{
 			Entry:  Entry{ID: CustomID, Title: "A load", Question: "What does this load do to the system?", AWS: true},
 			method: func(Config) string { return "One load, as it was asked for." },
-			cells:  customCells, find: findCustom, late: true,
+			cells:  customCells, find: findCustom, leans: true, late: true,
 		},
 	}
 }
@@ -200,12 +201,16 @@ func findKnee(c Config, cells []results.Cell) (string, []results.Fit) {
 	if len(limits) == 1 {
 		return only + "; whether MaximumConcurrency sets it takes a second limit.", fits
 	}
-	verb := "sets the throughput"
 	lo, hi := slices.Min(ratios), slices.Max(ratios)
-	if lo < 0.95 || hi > 1.05 {
-		verb = "does not explain the throughput alone"
+	said := "MaximumConcurrency sets the throughput"
+	switch {
+	// No limit lets more be done than it allows: what exceeds the prediction is the error of that.
+	case c.doubt != "" || hi > 1.1:
+		said = "Whether MaximumConcurrency sets the throughput cannot be told from these predictions"
+	case lo < 0.95:
+		said = "MaximumConcurrency does not explain the throughput alone"
 	}
-	return fmt.Sprintf("MaximumConcurrency %s: whatever is offered, the system completes at most %s subjects/s; measured over predicted is %.2f to %.2f.", verb, results.List(limits), lo, hi), fits
+	return fmt.Sprintf("%s: whatever is offered, the system completes at most %s subjects/s; measured over predicted is %.2f to %.2f.", said, results.List(limits), lo, hi), fits
 }
 
 // E2
@@ -234,7 +239,7 @@ func limitsCells(c Config) [][]spec {
 	return groups
 }
 
-func findLimits(_ Config, cells []results.Cell) (string, []results.Fit) {
+func findLimits(c Config, cells []results.Cell) (string, []results.Fit) {
 	var said []string
 	var x, y []float64
 	for _, group := range byConcurrency(cells) {
@@ -266,7 +271,7 @@ func findLimits(_ Config, cells []results.Cell) (string, []results.Fit) {
 			if d := stats.Diagnosis(group[0].Diagnosis); ofRepeats(group, func(c results.Cell) bool { return c.Diagnosis == string(d) }).all() {
 				diagnosis = d
 			}
-			text += limitedBy(string(diagnosis), little) + ")"
+			text += c.limitedBy(string(diagnosis), little) + ")"
 		case stable.all():
 			text += " and kept up"
 		case stable.n+unstable.n > 0:
@@ -303,16 +308,17 @@ func isVerdict(v stats.Verdict) func(results.Cell) bool {
 func (s share) all() bool      { return s.n == s.of }
 func (s share) String() string { return fmt.Sprintf("%d of %d repeats", s.n, s.of) }
 
-// limitedBy says what a cell that falls behind is limited by.
-func limitedBy(diagnosis string, little []float64) string {
+// limitedBy says what a cell that falls behind is limited by. Little's ratio is made of the calibration, too.
+func (c Config) limitedBy(diagnosis string, little []float64) string {
 	if len(little) == 0 {
 		return ""
 	}
 	ratio := stats.Mean(little).Mean
-	switch stats.Diagnosis(diagnosis) {
-	case stats.LimitedByConcurrency:
+	switch {
+	case c.doubt != "":
+	case diagnosis == string(stats.LimitedByConcurrency):
 		return fmt.Sprintf("; the concurrency limit is the bottleneck, Little %.2f", ratio)
-	case stats.LimitedElsewhere:
+	case diagnosis == string(stats.LimitedElsewhere):
 		return fmt.Sprintf("; the concurrency limit is not the bottleneck, Little %.2f", ratio)
 	}
 	return fmt.Sprintf("; Little %.2f", ratio)
@@ -543,7 +549,7 @@ func customCells(c Config) [][]spec {
 	return [][]spec{{s}}
 }
 
-func findCustom(_ Config, cells []results.Cell) (string, []results.Fit) {
+func findCustom(c Config, cells []results.Cell) (string, []results.Fit) {
 	var said []string
 	for _, cell := range cells {
 		text := fmt.Sprintf("at %s/s offered, %d at a time completed %s/s (95 %% interval %s)", number(cell.OfferedRate), cell.Params.Concurrency, number(cell.CompletedRate.Mean), interval(cell.CompletedRate))
@@ -554,7 +560,7 @@ func findCustom(_ Config, cells []results.Cell) (string, []results.Fit) {
 			if cell.LittleRatio != nil {
 				little = []float64{*cell.LittleRatio}
 			}
-			text += fmt.Sprintf("The backlog grew by %s/s to %d%s.", number(cell.Backlog.Growth.Mean), cell.Backlog.Peak, limitedBy(cell.Diagnosis, little))
+			text += fmt.Sprintf("The backlog grew by %s/s to %d%s.", number(cell.Backlog.Growth.Mean), cell.Backlog.Peak, c.limitedBy(cell.Diagnosis, little))
 		case stats.Stable:
 			text += "It kept up."
 		default:

@@ -35,6 +35,8 @@ type Config struct {
 	MaxWorkers int           // of the sender; 0 for its default
 	Timeout    time.Duration // of a request; 0 for the sender's default
 	MaxRate    float64       // that may be offered; 0 for [DefaultMaxRate]
+
+	doubt results.Validity // of predictions: what the calibration is, unless it is valid
 }
 
 // Defaults.

@@ -47,6 +47,38 @@ func TestOneLimitDoesNotShowThatItSetsTheThroughput(t *testing.T) {
 	}
 }
 
+func TestWhatIsMoreThanPredictedDoesNotSpeakAgainstTheLimit(t *testing.T) {
+	// two completes so much of what is predicted with 2 at a time, eight with 8 at a time.
+	for _, test := range []struct {
+		name       string
+		two, eight float64
+		doubt      results.Validity
+		begins     string
+		ends       string
+	}{
+		{"a little more than predicted", 1.06, 0.98, "", "MaximumConcurrency sets the throughput:", "measured over predicted is 0.98 to 1.06."},
+		{"less than predicted", 1, 0.94, "", "MaximumConcurrency does not explain the throughput alone:", "measured over predicted is 0.94 to 1.00."},
+		{"much more than predicted", 1.11, 0.94, "", "Whether MaximumConcurrency sets the throughput cannot be told from these predictions:", "measured over predicted is 0.94 to 1.11."},
+		{"by a calibration that may not be believed", 1, 1, results.Contaminated, "Whether MaximumConcurrency sets the throughput cannot be told from these predictions:",
+			"What is predicted is made of the calibration, which is contaminated: it may not be believed."},
+	} {
+		two, eight := measured(2, 1.3, results.Valid), measured(8, 1.3, results.Valid)
+		two.CompletedRate.Mean *= test.two
+		eight.CompletedRate.Mean *= test.eight
+		finding, _ := answer(lookup("E1"), Config{doubt: test.doubt}, []results.Cell{two, eight})
+		if !strings.HasPrefix(finding, test.begins) || !strings.HasSuffix(finding, test.ends) {
+			t.Errorf("%s: got %q, want %q ... %q", test.name, finding, test.begins, test.ends)
+		}
+	}
+	behind := measured(2, 2.25, results.Valid)
+	behind.Backlog, behind.Diagnosis, behind.LittleRatio = results.Backlog{Verdict: string(stats.Unstable)}, string(stats.LimitedElsewhere), known(0.8)
+	for _, id := range []string{"E2", CustomID} {
+		if finding, _ := answer(lookup(id), Config{doubt: results.Contaminated}, []results.Cell{behind}); strings.Contains(finding, "bottleneck") || !strings.Contains(finding, "Little 0.80") || !strings.Contains(finding, "may not be believed") {
+			t.Errorf("%s, by a calibration that may not be believed: %q", id, finding)
+		}
+	}
+}
+
 func TestAVerdictOnRepeatsIsThatOfAllOfThem(t *testing.T) {
 	cell := func(v stats.Verdict, d stats.Diagnosis, little float64) results.Cell {
 		c := measured(2, 2.25, results.Valid)

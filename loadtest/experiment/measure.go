@@ -36,6 +36,7 @@ func (r *runner) calibrate(ctx context.Context) error {
 		return err
 	}
 	if cell.Validity != results.Valid {
+		r.c.doubt = cell.Validity
 		r.note("The calibration is %s: predictions are as good as it.", cell.Validity)
 	}
 	return nil

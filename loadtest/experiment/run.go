@@ -180,6 +180,9 @@ func answer(q question, c Config, cells []results.Cell) (string, []results.Fit) 
 		return fmt.Sprintf("No finding: none of %d cells is valid%s.", len(cells), listInvalid(invalid)), nil
 	}
 	finding, fits := q.find(c, valid)
+	if c.doubt != "" && q.leans {
+		finding += fmt.Sprintf(" What is predicted is made of the calibration, which is %s: it may not be believed.", c.doubt)
+	}
 	if len(invalid) > 0 {
 		finding += fmt.Sprintf(" Left out as not valid%s.", listInvalid(invalid))
 	}

@@ -552,6 +552,9 @@ func TestWhatIsWrongWithASystemIsSaid(t *testing.T) {
 			if first := out.Cells[0]; first.Validity != results.Contaminated || !strings.Contains(first.Why[0], "subjects were done more than once") {
 				t.Errorf("the calibration is %s: %q", first.Validity, first.Why)
 			}
+			if f := out.Experiments[0].Finding; !strings.Contains(f, "made of the calibration, which is contaminated") {
+				t.Errorf("the finding does not doubt the calibration: %q", f)
+			}
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

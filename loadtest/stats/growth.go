@@ -52,7 +52,7 @@ func Judge(growth Interval, offered float64) Verdict {
 // held a slot, over the number of slots (Little 1961, L = λW). A slot is an invocation at a time. A subject in a batch
 // shares the slot with the others: held is then the time of the invocation over the subjects in it.
 //
-// It is 1 when slots are what limits, and cannot be more: a ratio above 1.03 says that the times or the counts are
+// It is 1 when slots are what limits, and cannot be more: what it has above 1 says how far the times or the counts are
 // wrong. It is NaN without slots.
 func Little(completed float64, held time.Duration, slots float64) float64 {
 	if !(slots > 0) {
@@ -71,12 +71,13 @@ const (
 	Undecided            Diagnosis = "undecided"
 )
 
-// Diagnose says what limits a stage, from its share of slots in use (see Little) and its verdict.
+// Diagnose says what limits a stage, from its share of slots in use (see Little) and its verdict. A little more than all slots are all
+// of them, and the times a little too long; with a tenth more than all, the times say nothing.
 func Diagnose(little float64, v Verdict) Diagnosis {
 	switch {
 	case v == Stable:
 		return NotLimited
-	case v == Unstable && little >= 0.97 && little <= 1.03:
+	case v == Unstable && little >= 0.97 && little <= 1.1:
 		return LimitedByConcurrency
 	case v == Unstable && little < 0.9:
 		return LimitedElsewhere

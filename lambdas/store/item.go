@@ -1,10 +1,15 @@
 package store
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"example.com/arvo/lambdas/arvo"
 )
 
 // An item is a DynamoDB item; its readers return the zero value for an attribute that is absent or of another type.
@@ -78,6 +83,25 @@ func (it item) time(name string) time.Time {
 func (it item) expired(now time.Time) bool {
 	at := it.number("expiresAt")
 	return at != 0 && at <= now.Unix()
+}
+
+// maxSortKey is how long a sort key may be, in bytes.
+const maxSortKey = 1024
+
+// sortKey is <prefix><source>#<id>. Where that could be another event's as well, or is longer than a sort key may be, a hash
+// stands for both: no source is empty, so no other key begins with <prefix>#.
+func sortKey(prefix string, k arvo.Key) string {
+	key := prefix + k.Source + "#" + k.ID
+	if !strings.Contains(k.Source, "#") && len(key) <= maxSortKey {
+		return key
+	}
+	sum := sumOf(k)
+	return prefix + "#" + hex.EncodeToString(sum[:])
+}
+
+// sumOf tells events of a subject apart.
+func sumOf(k arvo.Key) [sha256.Size]byte {
+	return sha256.Sum256([]byte(strconv.Itoa(len(k.Source)) + "#" + k.Source + "#" + k.ID))
 }
 
 // What DynamoDB adds to the size of a list, and of each element in it.

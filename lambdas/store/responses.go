@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -51,9 +52,6 @@ const Retention = 30 * 24 * time.Hour
 // maxPage is how many bytes of events one page of [Responses.Events] holds, as they stand in the JSON string that a Lambda
 // answers: below the 6 MB that it may.
 const maxPage = 4 << 20
-
-// maxSortKey is how long a sort key may be, in bytes.
-const maxSortKey = 1024
 
 // Responses keeps what was asked and what was answered on a subject. It may be used by many goroutines.
 type Responses struct {
@@ -239,7 +237,7 @@ func (r *Responses) Record(ctx context.Context, resp Response) (Recording, error
 	_, err = r.client.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: &r.table, ConditionExpression: aws.String("attribute_not_exists(pk)"),
 		Item: item{
-			"pk": text(resp.Event.Subject), "sk": text("EVENT#" + resp.Event.Source + "#" + resp.Event.ID), "event": text(event),
+			"pk": text(resp.Event.Subject), "sk": text(sortKey("EVENT#", resp.Event.Key())), "event": text(event),
 			"receivedAt": number(resp.ReceivedAt.UnixMilli()), "storedAt": number(now.UnixMilli()), "expiresAt": number(now.Add(Retention).Unix()),
 		},
 	})
@@ -371,7 +369,7 @@ func (r *Responses) Events(ctx context.Context, subject, after string) (evs []ar
 		}
 		in.ExclusiveStartKey = out.LastEvaluatedKey
 	}
-	slices.SortStableFunc(page, func(a, b stored) int { return int(a.at - b.at) })
+	slices.SortStableFunc(page, func(a, b stored) int { return cmp.Compare(a.at, b.at) })
 	evs = make([]arvo.Event, len(page))
 	for i, s := range page {
 		evs[i] = s.event
@@ -397,15 +395,19 @@ func keyOf(idempotencyKey string) string {
 
 // seenID names an event within its subject's HEAD.
 func seenID(ev arvo.Event) string {
-	sum := sha256.Sum256([]byte(strconv.Itoa(len(ev.Source)) + "#" + ev.Source + "#" + ev.ID))
+	sum := sumOf(ev.Key())
 	return base64.RawURLEncoding.EncodeToString(sum[:8])
 }
 
+// units are an event's execution units as HEAD sums them up: DynamoDB fails a sum of more than 38 digits, so of what is
+// beyond a trillion millions, or finer than a millionth of a millionth, the sum has no more than that. The event keeps all.
 func units(ev arvo.Event) string {
 	if ev.ExecutionUnits == nil {
 		return "0"
 	}
-	return strconv.FormatFloat(*ev.ExecutionUnits, 'g', -1, 64)
+	const most = 1e18
+	sum := strconv.FormatFloat(max(-most, min(*ev.ExecutionUnits, most)), 'f', 12, 64)
+	return strings.TrimSuffix(strings.TrimRight(sum, "0"), ".")
 }
 
 // elide returns the event's JSON without its subject, and restore puts it back, in what was elided and in nothing else: no

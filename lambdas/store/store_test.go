@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -148,6 +149,53 @@ func TestAResponseIsKeptOnce(t *testing.T) {
 	}
 	if _, ok := evs[0].Extension("attempt"); ok {
 		t.Error("a delivery that says otherwise must not replace the first")
+	}
+}
+
+func TestResponsesAreToldApart(t *testing.T) {
+	r, _, _ := openResponses(t)
+	long := strings.Repeat("i", 1024)
+	for _, ev := range []arvo.Event{
+		newEvent(t, "evt.payment.charge.success", "com.a#b", "c", ""), newEvent(t, "evt.payment.charge.success", "com.a", "b#c", ""),
+		newEvent(t, "evt.payment.charge.success", "com.a", long+"1", ""), newEvent(t, "evt.payment.charge.success", "com.a", long+"2", ""),
+	} {
+		if record(t, r, completes(ev)) {
+			t.Errorf("%s of %s is no duplicate", ev.ID, ev.Source)
+		}
+	}
+	evs, _, err := r.Events(t.Context(), subject, "")
+	if err != nil || len(evs) != 4 || head(t, r).Events != 4 {
+		t.Errorf("%d events are kept, and %+v counts others: %v", len(evs), head(t, r), err)
+	}
+}
+
+func TestExecutionUnitsAreSummedUp(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		units []float64
+		want  float64
+	}{
+		{"whole ones and parts", []float64{1, 0.25, 1e-12}, 1.250000000001},
+		{"below zero", []float64{-2, 0.5}, -1.5},
+		{"more than a number of DynamoDB holds", []float64{math.MaxFloat64, 1}, 1e18 + 1},
+		{"finer than a number of DynamoDB holds, beside a large one", []float64{5e-324, 1e17}, 1e17},
+		{"far below zero", []float64{-math.MaxFloat64, 1e-9}, -1e18 + 1e-9},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r, _, _ := openResponses(t)
+			for i, units := range test.units {
+				ev := charged(t, fmt.Sprint("e", i))
+				ev.ExecutionUnits = &units
+				record(t, r, completes(ev))
+			}
+			if got := head(t, r).ExecutionUnits; got != test.want {
+				t.Errorf("the sum is %v, want %v", got, test.want)
+			}
+			evs, _, err := r.Events(t.Context(), subject, "")
+			if err != nil || len(evs) != len(test.units) || *evs[0].ExecutionUnits != test.units[0] {
+				t.Errorf("%v, %v", evs, err)
+			}
+		})
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -341,16 +339,8 @@ const (
 	inputPrefix = "IN#"
 )
 
-// inputKey is IN#<source>#<id>. Where that could be another input's as well, or is longer than a sort key may be, a hash
-// stands for both: no source is empty, so no other key begins with IN##.
-func inputKey(k arvo.Key) string {
-	key := inputPrefix + k.Source + "#" + k.ID
-	if !strings.Contains(k.Source, "#") && len(key) <= maxSortKey {
-		return key
-	}
-	sum := sumOf(k)
-	return inputPrefix + "#" + hex.EncodeToString(sum[:])
-}
+// inputKey is IN#<source>#<id>.
+func inputKey(k arvo.Key) string { return sortKey(inputPrefix, k) }
 
 // outputPrefix begins the keys of the OUT items of a step, which are in the order of the step's events.
 func outputPrefix(revision int64) string { return "OUT#" + strconv.FormatInt(revision, 10) + "#" }
@@ -362,10 +352,6 @@ func outputKey(revision int64, n int) string { return fmt.Sprintf("%s%02d", outp
 func markOf(k arvo.Key) []byte {
 	sum := sumOf(k)
 	return sum[:4]
-}
-
-func sumOf(k arvo.Key) [sha256.Size]byte {
-	return sha256.Sum256([]byte(strconv.Itoa(len(k.Source)) + "#" + k.Source + "#" + k.ID))
 }
 
 // eventText is an event as the items of a subject keep it: [elide] spares them their own subject.

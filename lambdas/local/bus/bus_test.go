@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -460,6 +461,19 @@ func TestADeadLetterQueueThatIsBusyIsTriedAgain(t *testing.T) {
 	})
 }
 
+func TestADeadLetterHasTimeOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dead := &fakeQueue{errs: []error{errBusy, errBusy}}
+		s := newService(t, bus.Options{Target: find(map[string]*fakeQueue{queueARN: {always: errBusy}, deadARN: dead})},
+			everything(func(c *bus.TargetConfig) { c.Retry.MaximumEventAge = time.Minute }))
+		put(t, s, sold(1))
+		closeService(t, s)
+		if got := dead.received(); len(got) != 1 || got[0].Attributes["EXHAUSTED_RETRY_CONDITION"] != "MaximumEventAgeInSeconds" {
+			t.Errorf("dead letters: %+v", got)
+		}
+	})
+}
+
 func TestADeadLetterQueueThatRefusesIsCounted(t *testing.T) {
 	dead := &fakeQueue{always: wire.Errorf("AccessDenied", "not you")}
 	s := newService(t, bus.Options{Target: find(map[string]*fakeQueue{deadARN: dead})}, everything(nil))
@@ -625,6 +639,54 @@ func TestCloseEndsTheContextOfDeliveries(t *testing.T) {
 		}
 		synctest.Wait() // and the bubble ends only if the delivery has
 	})
+}
+
+// stuck is a target that is busy until the bus gives it up.
+type stuck struct{ tries atomic.Int32 }
+
+func (s *stuck) Deliver(ctx context.Context, _ []byte, _ string, _ map[string]string) error {
+	s.tries.Add(1)
+	<-ctx.Done()
+	return errBusy
+}
+
+func TestNothingIsTriedAgainAfterClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &stuck{}
+		s := newService(t, bus.Options{
+			Target:          func(string) (bus.Target, bool) { return q, true },
+			DeliveryLatency: func() time.Duration { return time.Millisecond },
+		}, everything(nil))
+		put(t, s, sold(1))
+		time.Sleep(time.Second)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := s.Close(ctx); err == nil {
+			t.Error("Close says that nothing was under way")
+		}
+		time.Sleep(time.Hour)
+		if n := q.tries.Load(); n != 1 {
+			t.Errorf("%d tries", n)
+		}
+	})
+}
+
+func TestPagesEndWithTheList(t *testing.T) {
+	s := newService(t, bus.Options{}, everything(nil))
+	for _, limit := range []int{1, 2} {
+		body := fmt.Appendf(nil, `{"Limit":%d}`, limit)
+		out, err := s.Wire().Operations["ListRules"](t.Context(), body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := json.Marshal(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(raw), "NextToken") {
+			t.Errorf("one rule, at most %d: %s", limit, raw)
+		}
+	}
 }
 
 func TestPutAndChangesOfRulesGoTogether(t *testing.T) {
@@ -804,8 +866,8 @@ func TestQuotasOfABus(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"rule-30", "rule-300"} { // one wildcard rule, one rule too many
-		err := s.CreateRule(bus.Rule{Name: name, Pattern: wildcard})
+	for name, pattern := range map[string][]byte{"rule-30": wildcard, "rule-300": []byte(`{"a": [1]}`)} { // one wildcard rule, one rule too many
+		err := s.CreateRule(bus.Rule{Name: name, Pattern: pattern})
 		if w, ok := err.(*wire.Error); !ok || w.Code != "LimitExceededException" {
 			t.Errorf("%s: %v", name, err)
 		}

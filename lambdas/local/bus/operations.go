@@ -42,7 +42,7 @@ func (s *Service) Wire() wire.Service {
 }
 
 // strict makes an operation of a function. Members of a request that In does not have are refused, since ignoring them
-// would be a setting without effect; those that it has with the tag required must be there.
+// would be a setting without effect; what it has is checked by [checkMembers].
 func strict[In, Out any](f func(*In) (*Out, error)) wire.Operation {
 	return func(_ context.Context, body []byte) (any, error) {
 		in := new(In)
@@ -52,7 +52,7 @@ func strict[In, Out any](f func(*In) (*Out, error)) wire.Operation {
 			}
 			return nil, wire.SerializationError(err)
 		}
-		if err := missing(reflect.ValueOf(in).Elem()); err != nil {
+		if err := checkMembers(reflect.ValueOf(in).Elem()); err != nil {
 			return nil, err
 		}
 		out, err := f(in)
@@ -72,21 +72,28 @@ func control[In, Out any](s *Service, f func(*In) (*Out, error)) wire.Operation 
 	})
 }
 
-// missing names the required members of a request that are not there, as AWS does.
-func missing(in reflect.Value) error {
-	var absent []string
+// checkMembers names all members of a request that break a constraint, as AWS does: those with the tag required that are not
+// there, and those with the tag form, a name of forms, that do not have it.
+func checkMembers(in reflect.Value) error {
+	var broken []string
 	for i, t := 0, in.Type(); i < t.NumField(); i++ {
-		if f := t.Field(i); f.Tag.Get("required") == "true" && in.Field(i).IsZero() {
-			absent = append(absent, "Value null at '"+strings.ToLower(f.Name[:1])+f.Name[1:]+"' failed to satisfy constraint: Member must not be null")
+		f, member := t.Field(i), strings.ToLower(t.Field(i).Name[:1])+t.Field(i).Name[1:]
+		switch absent := in.Field(i).IsZero(); {
+		case absent && f.Tag.Get("required") == "true":
+			broken = append(broken, "Value null at '"+member+"' failed to satisfy constraint: Member must not be null")
+		case !absent && f.Tag.Get("form") != "":
+			if text := forms[f.Tag.Get("form")].violation(in.Field(i).String(), member); text != "" {
+				broken = append(broken, text)
+			}
 		}
 	}
-	switch len(absent) {
+	switch len(broken) {
 	case 0:
 		return nil
 	case 1:
-		return wire.Errorf("ValidationException", "1 validation error detected: %s", absent[0])
+		return wire.Errorf("ValidationException", "1 validation error detected: %s", broken[0])
 	}
-	return wire.Errorf("ValidationException", "%d validation errors detected: %s", len(absent), strings.Join(absent, "; "))
+	return wire.Errorf("ValidationException", "%d validation errors detected: %s", len(broken), strings.Join(broken, "; "))
 }
 
 type empty struct{}
@@ -126,7 +133,7 @@ func (t seconds) MarshalJSON() ([]byte, error) {
 // ---- event buses
 
 type createEventBusIn struct {
-	Name        string `required:"true"`
+	Name        string `required:"true" form:"bus"`
 	Description string
 	Tags        []tag
 }
@@ -156,7 +163,7 @@ func noTags(tags []tag) error {
 }
 
 type deleteEventBusIn struct {
-	Name string `required:"true"`
+	Name string `required:"true" form:"bus"`
 }
 
 func (s *Service) deleteEventBus(in *deleteEventBusIn) (*empty, error) {
@@ -184,7 +191,9 @@ func (s *Service) describe(b *eventBus) busOut {
 	return busOut{Name: b.name, Arn: s.busARN(b.name), Description: b.description, CreationTime: seconds(b.created), LastModifiedTime: seconds(b.modified)}
 }
 
-type describeEventBusIn struct{ Name string }
+type describeEventBusIn struct {
+	Name string `form:"bus or ARN"`
+}
 
 func (s *Service) describeEventBus(in *describeEventBusIn) (*busOut, error) {
 	b, err := s.bus(in.Name)
@@ -196,8 +205,9 @@ func (s *Service) describeEventBus(in *describeEventBusIn) (*busOut, error) {
 }
 
 type listEventBusesIn struct {
-	NamePrefix, NextToken string
-	Limit                 *int
+	NamePrefix string `form:"bus"`
+	NextToken  string
+	Limit      *int
 }
 
 type listEventBusesOut struct {
@@ -221,9 +231,10 @@ func (s *Service) listEventBuses(in *listEventBusesIn) (*listEventBusesOut, erro
 // ---- rules
 
 type putRuleIn struct {
-	Name                                                                        string `required:"true"`
-	EventBusName, EventPattern, ScheduleExpression, State, Description, RoleArn string
-	Tags                                                                        []tag
+	Name                                                          string `required:"true" form:"rule"`
+	EventBusName                                                  string `form:"bus or ARN"`
+	EventPattern, ScheduleExpression, State, Description, RoleArn string
+	Tags                                                          []tag
 }
 
 type putRuleOut struct{ RuleArn string }
@@ -246,8 +257,8 @@ func (s *Service) putRuleOp(in *putRuleIn) (*putRuleOut, error) {
 }
 
 type ruleIn struct {
-	Name         string `required:"true"`
-	EventBusName string
+	Name         string `required:"true" form:"rule"`
+	EventBusName string `form:"bus or ARN"`
 	Force        bool
 }
 
@@ -299,8 +310,10 @@ func (s *Service) describeRule(in *ruleIn) (*ruleOut, error) {
 }
 
 type listRulesIn struct {
-	NamePrefix, EventBusName, NextToken string
-	Limit                               *int
+	NamePrefix   string `form:"rule"`
+	EventBusName string `form:"bus or ARN"`
+	NextToken    string
+	Limit        *int
 }
 
 type listRulesOut struct {
@@ -326,9 +339,10 @@ func (s *Service) listRules(in *listRulesIn) (*listRulesOut, error) {
 }
 
 type listRuleNamesIn struct {
-	TargetArn               string `required:"true"`
-	EventBusName, NextToken string
-	Limit                   *int
+	TargetArn    string `required:"true"`
+	EventBusName string `form:"bus or ARN"`
+	NextToken    string
+	Limit        *int
 }
 
 type listRuleNamesOut struct {
@@ -437,8 +451,8 @@ func shape(c TargetConfig) targetShape {
 }
 
 type putTargetsIn struct {
-	Rule         string `required:"true"`
-	EventBusName string
+	Rule         string        `required:"true" form:"rule"`
+	EventBusName string        `form:"bus or ARN"`
 	Targets      []targetShape `required:"true"`
 }
 
@@ -468,8 +482,8 @@ func (s *Service) putTargetsOp(in *putTargetsIn) (*failedEntriesOut, error) {
 }
 
 type removeTargetsIn struct {
-	Rule         string `required:"true"`
-	EventBusName string
+	Rule         string   `required:"true" form:"rule"`
+	EventBusName string   `form:"bus or ARN"`
 	Ids          []string `required:"true"`
 	Force        bool
 }
@@ -490,9 +504,10 @@ func (s *Service) removeTargets(in *removeTargetsIn) (*failedEntriesOut, error) 
 }
 
 type listTargetsIn struct {
-	Rule                    string `required:"true"`
-	EventBusName, NextToken string
-	Limit                   *int
+	Rule         string `required:"true" form:"rule"`
+	EventBusName string `form:"bus or ARN"`
+	NextToken    string
+	Limit        *int
 }
 
 type listTargetsOut struct {

@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
 	"time"
@@ -26,8 +27,13 @@ func (s *Service) putEvents(ctx context.Context, body []byte) (any, error) {
 	case n > maxEntries:
 		return nil, wire.Errorf("ValidationException", "1 validation error detected: Value at 'entries' failed to satisfy constraint: Member must have length less than or equal to 10")
 	}
-	trace := wire.TraceHeader(ctx)
+	trace, buses := wire.TraceHeader(ctx), *s.routes.Load()
 	for i := range entries {
+		if _, known := buses[s.busName(entries[i].Bus)]; !known {
+			if err := checkName(entries[i].Bus, fmt.Sprintf("entries.%d.member.eventBusName", i+1), "bus to put to"); err != nil {
+				return nil, err
+			}
+		}
 		if entries[i].size() > MaxEntry {
 			return nil, errOverLimit
 		}

@@ -156,29 +156,50 @@ func (s *Service) CreateBus(name string) error {
 	return s.createBus(name, "")
 }
 
-var (
-	busNamePattern  = regexp.MustCompile(`^[/.\-_A-Za-z0-9]+$`)
-	ruleNamePattern = regexp.MustCompile(`^[.\-_A-Za-z0-9]+$`)
-)
+// A form is what a name has to be like.
+type form struct {
+	max     int
+	pattern *regexp.Regexp
+}
 
-// checkName says what is wrong with a name, in AWS's words.
-func checkName(value, member string, max int, pattern *regexp.Regexp) error {
+const busARNPattern = `(arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus\/)?`
+
+// forms are those of the API's model, which has EventBusName, EventBusNameOrArn, NonPartnerEventBusNameOrArn, RuleName and
+// TargetId.
+var forms = map[string]form{
+	"bus":           {256, regexp.MustCompile(`^[/\.\-_A-Za-z0-9]+$`)},
+	"bus or ARN":    {1600, regexp.MustCompile(`^` + busARNPattern + `[/\.\-_A-Za-z0-9]+$`)},
+	"bus to put to": {1600, regexp.MustCompile(`^` + busARNPattern + `[\.\-_A-Za-z0-9]+$`)},
+	"rule":          {64, regexp.MustCompile(`^[\.\-_A-Za-z0-9]+$`)},
+	"target":        {64, regexp.MustCompile(`^[\.\-_A-Za-z0-9]+$`)},
+}
+
+// violation says what is wrong with a name, in AWS's words; "" if nothing is.
+func (f form) violation(value, member string) string {
 	problem := ""
 	switch {
 	case value == "":
-		return wire.Errorf("ValidationException", "1 validation error detected: Value null at '%s' failed to satisfy constraint: Member must not be null", member)
-	case len(value) > max:
-		problem = fmt.Sprintf("Member must have length less than or equal to %d", max)
-	case !pattern.MatchString(value):
-		problem = "Member must satisfy regular expression pattern: " + strings.Trim(pattern.String(), "^$")
+		return "Value null at '" + member + "' failed to satisfy constraint: Member must not be null"
+	case len(value) > f.max:
+		problem = fmt.Sprintf("Member must have length less than or equal to %d", f.max)
+	case !f.pattern.MatchString(value):
+		problem = "Member must satisfy regular expression pattern: " + strings.Trim(f.pattern.String(), "^$")
 	default:
-		return nil
+		return ""
 	}
-	return wire.Errorf("ValidationException", "1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: %s", clip(value), member, problem)
+	return fmt.Sprintf("Value '%s' at '%s' failed to satisfy constraint: %s", clip(value), member, problem)
+}
+
+// checkName refuses a name that is not of a form.
+func checkName(value, member, name string) error {
+	if text := forms[name].violation(value, member); text != "" {
+		return wire.Errorf("ValidationException", "1 validation error detected: %s", text)
+	}
+	return nil
 }
 
 func (s *Service) createBus(name, description string) error {
-	if err := checkName(name, "name", 256, busNamePattern); err != nil {
+	if err := checkName(name, "name", "bus"); err != nil {
 		return err
 	}
 	if strings.Contains(name, "/") {
@@ -215,7 +236,7 @@ func (s *Service) CreateRule(r Rule) error {
 
 // putRule makes or updates a rule, and leaves its targets alone.
 func (s *Service) putRule(r Rule) (*rule, error) {
-	if err := checkName(r.Name, "name", 64, ruleNamePattern); err != nil {
+	if err := checkName(r.Name, "name", "rule"); err != nil {
 		return nil, err
 	}
 	if len(r.Description) > 512 {
@@ -310,7 +331,7 @@ func (s *Service) putTargets(r *rule, configs []TargetConfig) error {
 }
 
 func check(c TargetConfig, i int) (*target, error) {
-	if err := checkName(c.ID, fmt.Sprintf("targets.%d.member.id", i+1), 64, ruleNamePattern); err != nil {
+	if err := checkName(c.ID, fmt.Sprintf("targets.%d.member.id", i+1), "target"); err != nil {
 		return nil, err
 	}
 	if c.ARN == "" {

@@ -463,8 +463,8 @@ func TestADeadLetterQueueThatIsBusyIsTriedAgain(t *testing.T) {
 
 func TestADeadLetterHasTimeOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dead := &fakeQueue{errs: []error{errBusy, errBusy}}
-		s := newService(t, bus.Options{Target: find(map[string]*fakeQueue{queueARN: {always: errBusy}, deadARN: dead})},
+		dead := &fakeQueue{errs: []error{errBusy, errBusy, errBusy, errBusy, errBusy}}
+		s := newService(t, bus.Options{Target: find(map[string]*fakeQueue{queueARN: {always: errBusy}, deadARN: dead}), Random: rand.NewPCG(1, 2)},
 			everything(func(c *bus.TargetConfig) { c.Retry.MaximumEventAge = time.Minute }))
 		put(t, s, sold(1))
 		closeService(t, s)
@@ -781,7 +781,7 @@ func TestCreateRuleRefuses(t *testing.T) {
 		message string
 	}{
 		"no name":                  {func(r *bus.Rule) { r.Name = "" }, "ValidationException", "at 'name' failed to satisfy constraint: Member must not be null"},
-		"a bad name":               {func(r *bus.Rule) { r.Name = "a/b" }, "ValidationException", `Value 'a/b' at 'name' failed to satisfy constraint: Member must satisfy regular expression pattern: [\.\-_A-Za-z0-9]+`},
+		"a bad name":               {func(r *bus.Rule) { r.Name = "a/b" }, "ValidationException", `Value 'a/b' at 'name' failed to satisfy constraint: Member must satisfy regular expression pattern: [.\-_A-Za-z0-9]+`},
 		"a long name":              {func(r *bus.Rule) { r.Name = strings.Repeat("a", 65) }, "ValidationException", "Member must have length less than or equal to 64"},
 		"a long description":       {func(r *bus.Rule) { r.Description = strings.Repeat("a", 513) }, "ValidationException", "'description'"},
 		"an unknown bus":           {func(r *bus.Rule) { r.Bus = "nowhere" }, "ResourceNotFoundException", "Event bus nowhere does not exist."},

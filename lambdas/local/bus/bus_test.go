@@ -264,10 +264,7 @@ func TestAnEventGoesToEveryTargetOfEveryRuleThatMatches(t *testing.T) {
 
 func TestUnknownBusesAreNamedOnceAndInShort(t *testing.T) {
 	var log bytes.Buffer
-	before := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
-	defer slog.SetDefault(before)
-	s := newService(t, bus.Options{})
+	s := newService(t, bus.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	defer closeService(t, s)
 	for _, name := range []string{"nowhere", "nowhere", strings.Repeat("n", 1<<20), strings.Repeat("n", 1<<20) + "o"} {
 		e := sold(1)
@@ -781,7 +778,7 @@ func TestCreateRuleRefuses(t *testing.T) {
 		message string
 	}{
 		"no name":                  {func(r *bus.Rule) { r.Name = "" }, "ValidationException", "at 'name' failed to satisfy constraint: Member must not be null"},
-		"a bad name":               {func(r *bus.Rule) { r.Name = "a/b" }, "ValidationException", `Value 'a/b' at 'name' failed to satisfy constraint: Member must satisfy regular expression pattern: [.\-_A-Za-z0-9]+`},
+		"a bad name":               {func(r *bus.Rule) { r.Name = "a/b" }, "ValidationException", `Value 'a/b' at 'name' failed to satisfy constraint: Member must satisfy regular expression pattern: [\.\-_A-Za-z0-9]+`},
 		"a long name":              {func(r *bus.Rule) { r.Name = strings.Repeat("a", 65) }, "ValidationException", "Member must have length less than or equal to 64"},
 		"a long description":       {func(r *bus.Rule) { r.Description = strings.Repeat("a", 513) }, "ValidationException", "'description'"},
 		"an unknown bus":           {func(r *bus.Rule) { r.Bus = "nowhere" }, "ResourceNotFoundException", "Event bus nowhere does not exist."},

@@ -35,7 +35,7 @@ func (s *Stack) Hops(ctx context.Context, ids []string) (map[string][]results.Ho
 			}
 			for _, t := range page.Traces {
 				for _, part := range t.Segments {
-					if d, err := segment.Decode([]byte(aws.ToString(part.Document))); err == nil { // one that is none has no place in a picture
+					if d, err := segment.DecodeReturned([]byte(aws.ToString(part.Document))); err == nil { // one that is none has no place in a picture
 						docs[aws.ToString(t.Id)] = append(docs[aws.ToString(t.Id)], d)
 					}
 				}

@@ -16,20 +16,32 @@ const (
 	// MaxSubsegments is how many subsegments a decoded document may hold, nested ones included. It refuses nothing that
 	// X-Ray takes: the shortest valid subsegment has 72 bytes, so no more than 910 fit into MaxSize.
 	MaxSubsegments = 1000
+
+	// MaxReturned is the largest document, in bytes, that [DecodeReturned] takes. A document is part of a trace, and X-Ray takes
+	// no more than 500 KB of one. For its size it may hold as many subsegments as one that is sent.
+	MaxReturned = 16 * MaxSize
 )
 
-// Decode reads a document. The error is an [*Error] that names what PutTraceSegments would. The document is as it was
+// Decode reads a document that is sent. The error is an [*Error] that names what PutTraceSegments would. The document is as it was
 // sent; [Document.Validate] checks that it is complete.
-func Decode(text []byte) (Document, error) {
+func Decode(text []byte) (Document, error) { return decode(text, MaxSize, MaxSubsegments) }
+
+// DecodeReturned reads a document as BatchGetTraces returns it: subsegments that were sent by themselves are put into their
+// segment, which is then larger than what may be sent.
+func DecodeReturned(text []byte) (Document, error) {
+	return decode(text, MaxReturned, MaxReturned/MaxSize*MaxSubsegments)
+}
+
+func decode(text []byte, maxSize, maxSubsegments int) (Document, error) {
 	var doc Document
-	if len(text) > MaxSize {
-		return doc, &Error{Code: ParseError, Reason: fmt.Sprintf("%d bytes, at most %d", len(text), MaxSize)}
+	if len(text) > maxSize {
+		return doc, &Error{Code: ParseError, Reason: fmt.Sprintf("%d bytes, at most %d", len(text), maxSize)}
 	}
 	if !utf8.Valid(text) {
 		return doc, &Error{Code: ParseError, Reason: "broken UTF-8"}
 	}
 	// The strings of the document are parts of one copy of the text.
-	d := decoder{b: text, s: string(text)}
+	d := decoder{b: text, s: string(text), maxSubsegments: maxSubsegments}
 	end, err := d.document(jsontext.Space(text, 0), 0, &doc)
 	if err == nil {
 		err = jsontext.End(text, end)
@@ -76,6 +88,8 @@ type decoder struct {
 	b           []byte
 	s           string // the same text
 	subsegments int
+
+	maxSubsegments int
 }
 
 // object calls member for each member of the object at i.
@@ -348,8 +362,8 @@ func (d *decoder) document(i, depth int, doc *Document) (int, error) {
 		case "subsegments":
 			doc.Subsegments = nil
 			return d.array(i, depth, func(i, depth int) (int, error) {
-				if d.subsegments++; d.subsegments > MaxSubsegments {
-					return i, &Error{Code: ParseError, Field: "subsegments", Reason: fmt.Sprintf("more than %d", MaxSubsegments)}
+				if d.subsegments++; d.subsegments > d.maxSubsegments {
+					return i, &Error{Code: ParseError, Field: "subsegments", Reason: fmt.Sprintf("more than %d", d.maxSubsegments)}
 				}
 				var sub Document
 				end, err := d.document(i, depth, &sub)

@@ -199,6 +199,33 @@ func TestHostileDocumentsCostLittle(t *testing.T) {
 	}
 }
 
+// TestAReturnedDocumentMayBeLargerThanOneThatIsSent: X-Ray puts subsegments that were sent by themselves into their segment.
+func TestAReturnedDocumentMayBeLargerThanOneThatIsSent(t *testing.T) {
+	woven := func(n int, pad string) []byte {
+		sub := `{"id":"53995c3f42cd8ad8","name":"` + pad + `","start_time":1,"end_time":2},`
+		return []byte(`{"trace_id":"1-5759e988-bd862e3fe1be46a994272793","subsegments":[` + strings.TrimSuffix(strings.Repeat(sub, n), ",") + `]}`)
+	}
+	const many = MaxReturned / MaxSize * MaxSubsegments
+	for _, test := range []struct {
+		name string
+		text []byte
+		want int // subsegments; -1: refused
+	}{
+		{"more bytes", woven(1000, strings.Repeat("x", 200)), 1000},
+		{"more subsegments", woven(MaxSubsegments+1, ""), MaxSubsegments + 1},
+		{"too many bytes", woven(1, strings.Repeat("x", MaxReturned)), -1},
+		{"too many subsegments", []byte(`{"subsegments":[` + strings.Repeat(`{},`, many) + `{}]}`), -1},
+	} {
+		if _, err := Decode(test.text); err == nil {
+			t.Errorf("%s: it may be sent", test.name)
+		}
+		d, err := DecodeReturned(test.text)
+		if got := len(d.Subsegments); (err != nil) != (test.want < 0) || got != max(test.want, 0) {
+			t.Errorf("%s: %d subsegments, %v", test.name, got, err)
+		}
+	}
+}
+
 func TestSplit(t *testing.T) {
 	for _, test := range []struct {
 		name, text string

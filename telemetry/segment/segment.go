@@ -18,9 +18,10 @@
 // # Reading
 //
 // [Decode] takes documents of unknown origin: at most [MaxSize] bytes, [MaxSubsegments] subsegments and
-// jsontext.MaxDepth levels. What it returns holds no reference to its input. It is strict on syntax, ids, times and names,
-// without which a document has no place in a trace, and lenient on the rest: members that it does not know, or whose type
-// is not the documented one (SDKs write "annotations": [] and "cause": null), count as absent. It keeps no unknown member.
+// jsontext.MaxDepth levels. [DecodeReturned] takes what X-Ray gives back, which may be larger. What they return holds no
+// reference to their input. They are strict on syntax, ids, times and names, without which a document has no place in a
+// trace, and lenient on the rest: members that they do not know, or whose type is not the documented one (SDKs write
+// "annotations": [] and "cause": null), count as absent. They keep no unknown member.
 // Who must return what was sent, as a store must, keeps the bytes; [Split] tells where each document of a text lies.
 // [Document.Validate] then says what X-Ray would refuse, in the words of PutTraceSegments.
 //

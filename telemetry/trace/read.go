@@ -118,7 +118,7 @@ func (r *recording) add(t *types.Trace) {
 	}
 	for _, s := range t.Segments {
 		text := []byte(aws.ToString(s.Document))
-		d, err := segment.Decode(text)
+		d, err := segment.DecodeReturned(text)
 		if err != nil {
 			if r.unreadable++; r.reason == nil {
 				r.reason = fmt.Errorf("segment %.40q: %w", aws.ToString(s.Id), err)

@@ -231,3 +231,19 @@ func TestStanding(t *testing.T) {
 		})
 	}
 }
+
+// TestALargeSegmentIsReadBack: X-Ray puts subsegments that were sent by themselves into their segment, which may then be larger than
+// what may be sent.
+func TestALargeSegmentIsReadBack(t *testing.T) {
+	r := newRecorder(1)
+	calls := make([]segment.Document, 1000)
+	for i := range calls {
+		calls[i] = r.table("PutItem", "arvo-effects", 1, 2)
+		calls[i].ID = segment.ID{1, byte(i >> 8), 7: byte(i)}
+	}
+	r.add(functionDocument(handler), segment.ID{}, 0, 3, calls...)
+	record, err := fetch(t.Context(), &fakeXRay{docs: r.docs}, r.trace)
+	if err != nil || record.unreadable != 0 || len(record.raw[0]) <= segment.MaxSize {
+		t.Errorf("%v; unreadable: %d, %v", err, record.unreadable, record.reason)
+	}
+}

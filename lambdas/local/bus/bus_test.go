@@ -264,7 +264,10 @@ func TestAnEventGoesToEveryTargetOfEveryRuleThatMatches(t *testing.T) {
 
 func TestUnknownBusesAreNamedOnceAndInShort(t *testing.T) {
 	var log bytes.Buffer
-	s := newService(t, bus.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(before)
+	s := newService(t, bus.Options{})
 	defer closeService(t, s)
 	for _, name := range []string{"nowhere", "nowhere", strings.Repeat("n", 1<<20), strings.Repeat("n", 1<<20) + "o"} {
 		e := sold(1)

@@ -101,7 +101,8 @@
 // vouch for the rest, unless all that there is by now is whole; --wait waits for the answer. When nothing has happened for a quarter of an hour, a
 // hop that is missing is broken.
 //
-// Notes tell what is strange and breaks nothing: a parent elsewhere, a delivery that nobody reported, a report that was never completed.
+// Notes tell what is strange and breaks nothing: a parent elsewhere, a delivery that nobody reported, a report that was never completed, an
+// event that was given up because the answer of a timeout was sent in its stead.
 //
 // Then it settles what no documentation of AWS says and only a running X-Ray can answer, once for whoever deploys first:
 //

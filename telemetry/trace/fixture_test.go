@@ -303,6 +303,30 @@ func died() (*recorder, string) {
 	return r, subject
 }
 
+// timeout is the trace of a workflow that calls a service which does not answer: the clock sends its answer, beneath the creation of the
+// call, and the workflow completes. late: the call is received in the end.
+func timeout(n byte, late bool) (*recorder, string) {
+	r := newRecorder(n)
+	subject := subjectOn("arvo.orc.fulfilment", r.trace.String())
+	queue := r.hops(r.request(subject, "arvo.orc.fulfilment", false), "arvo-requests", 13.8, 41, 60, 1)
+	call := r.publish(91, 99)
+	r.message(handler, queue, subject, "arvo.orc.fulfilment", "ok", 61, 100, r.sub("arvo.orc.fulfilment", segment.NamespaceRemote, 62, 90), call)
+	const over = 60_000
+	instead := r.publish(over, over+5)
+	instead.Type, instead.Annotations = segment.TypeSubsegment, []segment.Attribute{{Key: "subject", Value: segment.String(subject)}, {Key: "event_type", Value: segment.String("sys.com.payment.charge.error")}}
+	r.add(instead, call.ID, over, over+5)
+	queue = r.hops(instead.ID, "arvo-requests", over, over+10, over+20, 1)
+	done := r.publish(over+31, over+39)
+	r.message(handler, queue, subject, "sys.com.payment.charge.error", "ok", over+21, over+40, r.sub("arvo.orc.fulfilment", segment.NamespaceRemote, over+22, over+30), done)
+	queue = r.hops(done.ID, "arvo-responses", over+31, over+45, over+50, 1)
+	r.message(api, queue, subject, "arvo.orc.fulfilment.done", "ok", over+51, over+60, r.table("PutItem", "arvo-responses", over+52, over+59))
+	if late {
+		queue = r.hops(call.ID, "arvo-own", 91, 105, over+200, 1)
+		r.message("arvo-own_handler", queue, subject, "com.payment.charge", "ok", over+201, over+210, r.sub("com.payment.charge", segment.NamespaceRemote, over+202, over+209))
+	}
+	return r, subject
+}
+
 // drop removes the documents that a condition names.
 func (r *recorder) drop(which func(d *segment.Document) bool) *recorder {
 	r.docs = slices.DeleteFunc(r.docs, func(d segment.Document) bool { return which(&d) })

@@ -87,6 +87,8 @@ func newPicture(t *tracetree.Tree, problems, notes []tracetree.Problem) *picture
 		case note.Kind == tracetree.Unfinished:
 			r.died = true
 			r.notes = append(r.notes, note.Detail)
+		case note.Kind == tracetree.GivenUp:
+			r.notes = append(r.notes, "given up: another event was sent in its stead")
 		case note.Kind == tracetree.BeganElsewhere:
 			r.notes = append(r.notes, "began elsewhere, in span "+note.Span.ParentID.String())
 		}
@@ -180,35 +182,42 @@ func (p *picture) events(creations []*tracetree.Span, sender *row, depth int) {
 	}
 }
 
+// event draws an event: its creation, if that says more than the bus does, the way that it went, and the events that were sent in its
+// stead, which lead on from it.
 func (p *picture) event(creation *tracetree.Span, sender *row, depth int) {
-	var hops, rest []*tracetree.Span
+	var hops, instead, rest []*tracetree.Span
 	for _, child := range creation.Children {
-		if child.Subsegment || child.Inferred {
+		switch {
+		case child.IsCreation():
+			instead = append(instead, child)
+		case child.Subsegment || child.Inferred:
 			rest = append(rest, child)
-		} else {
+		default:
 			hops = append(hops, child)
 		}
 	}
-	shown := len(hops) == 0 || creation.Error || creation.Fault || creation.InProgress || !hops[0].IsBus()
+	shown := len(hops) == 0 || creation.Error || creation.Fault || creation.InProgress || !hops[0].IsBus() ||
+		slices.ContainsFunc(rest, func(s *tracetree.Span) bool { return len(s.Children) > 0 })
 	if shown {
 		sender = p.add(creation, sender, depth)
 		for _, child := range rest {
-			p.place(child, sender, depth+1)
+			instead = append(instead, p.place(child, sender, depth+1)...)
 		}
 	}
-	if len(hops) > 1 {
+	if len(hops) > 1 || len(hops) > 0 && len(instead) > 0 {
 		depth++
 	}
 	for _, h := range hops {
 		p.hop(h, sender, depth)
 	}
 	if !shown {
-		first := p.of[hops[0]]
-		p.fold(creation, first)
+		sender = p.of[hops[0]]
+		p.fold(creation, sender)
 		for _, child := range rest {
-			p.fold(child, first)
+			p.fold(child, sender)
 		}
 	}
+	p.events(instead, sender, depth)
 }
 
 // hop draws a bus, a queue or a receiver, and where the event went from there.
@@ -236,7 +245,7 @@ func (p *picture) hop(s *tracetree.Span, from *row, depth int) {
 	for _, child := range s.Children {
 		switch {
 		case child.Subsegment || child.Inferred:
-			p.place(child, r, depth+1)
+			p.events(p.place(child, r, depth+1), r, depth+1)
 		case r.kind == queue && !child.IsQueue() && !child.IsBus():
 			received.Consumers = append(received.Consumers, child)
 		default:

@@ -35,6 +35,9 @@ func standingOf(t *tracetree.Tree) standing {
 	requester, answered := requesterOf(t), false
 	var open *tracetree.Hop
 	for i, h := range hops {
+		if h.GivenUp() { // whoever waited for it has gone on
+			continue
+		}
 		if h.Open() {
 			if open == nil || began(h) >= began(*open) {
 				open = &hops[i]

@@ -129,6 +129,8 @@ func TestGolden(t *testing.T) {
 		}, command{}},
 		{"duplicates", plainly, duplicates, command{}},
 		{"a publisher that died", plainly, died, command{check: true}},
+		{"a call that timed out", plainly, func() (*recorder, string) { return timeout(20, false) }, command{check: true, wait: time.Minute}},
+		{"a call that timed out and was received late", plainly, func() (*recorder, string) { return timeout(21, true) }, command{}},
 		{"a trace that began elsewhere", plainly, func() (*recorder, string) {
 			r, subject := charge(16)
 			r.docs[0].ParentID = segment.ID{0x53, 0x99, 7: 1}

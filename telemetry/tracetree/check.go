@@ -27,6 +27,7 @@ const (
 	BeganElsewhere Kind = "began elsewhere"
 	NotReported    Kind = "not reported"
 	Unfinished     Kind = "unfinished report"
+	GivenUp        Kind = "given up"
 )
 
 // A Problem is a way in which a trace is not whole.
@@ -66,7 +67,8 @@ func (p Problem) String() string {
 //   - missing hop: an event that was created and published was not received; a bus was crossed but no queue (lost: both
 //     are reported together); no function took the event from its queue; a function received the event by no queue
 //     although others were reported, and does not say that it came from the bus itself; a traced call has no segment of the callee.
-//     Open, if it is the last that is known of an event which is on its way.
+//     Open, if it is the last that is known of an event which is on its way. An event that was given up ([Hop.GivenUp]) is not missed:
+//     that is a note.
 //   - in progress: the span never ended. Only the outermost of spans within each other is told, and none of which is known that its
 //     process died: that is a note. Open, if it is a delivery.
 //   - cycle: the span is its own ancestor.
@@ -138,14 +140,18 @@ func (t *Tree) Check(queues ...string) []Problem {
 //     documents were lost; a later delivery counts it. Of an event that no delivery reports, Check tells.
 //   - unfinished report: a span is in progress still, and its process ended before it could say more: a part of an invocation
 //     that is over; a delivery that was followed by another; the creation of an event that was received.
+//   - given up: an event has not got through, and another was sent in its stead.
 func (t *Tree) Notes() []Problem {
 	var notes []Problem
 	note := func(kind Kind, s *Span, format string, args ...any) {
 		notes = append(notes, Problem{Kind: kind, Span: s, Detail: fmt.Sprintf(format, args...)})
 	}
 	elsewhere := t.elsewhere()
-	silent := make(map[*Span][]Delivery)
+	silent, givenUp := make(map[*Span][]Delivery), make(map[*Span]bool)
 	for _, h := range t.Hops() {
+		if h.GivenUp() {
+			givenUp[h.Creation] = true
+		}
 		for _, d := range h.Deliveries() {
 			if d.Span == nil && len(h.Consumers) > 0 {
 				silent[h.Queue] = append(silent[h.Queue], d)
@@ -160,6 +166,9 @@ func (t *Tree) Notes() []Problem {
 		}
 		if s.unfinished() {
 			note(Unfinished, s, "in progress: its process ended before it could say more")
+		}
+		if givenUp[s] {
+			note(GivenUp, s, "the event%s has not got through, and another one was sent in its stead", to(s))
 		}
 		for _, d := range silent[s] {
 			note(NotReported, s, "%s: the receiver was killed, or its documents were lost", d)
@@ -386,6 +395,7 @@ func missingHops(hops []Hop, explained map[*Span]bool) map[*Span][]Problem {
 	}
 	for _, h := range hops {
 		switch {
+		case h.GivenUp() && (h.Queue != nil || h.Bus == nil && len(h.Consumers) == 0):
 		case h.Queue != nil && len(h.Consumers) == 0:
 			miss(h.Queue, Problem{Open: h.Open(), Detail: "the event was taken from the queue, and no function has reported what became of it"})
 		case h.Queue != nil:

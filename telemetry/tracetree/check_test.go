@@ -15,6 +15,42 @@ func without(ids ...segment.ID) []segment.Document {
 	return slices.DeleteFunc(charge(), func(d segment.Document) bool { return slices.Contains(ids, d.ID) })
 }
 
+// stead is an event n that was sent in the stead of another, with its way to a receiver.
+func stead(of, n int) []segment.Document {
+	d := creation(n, 300, 301)
+	d.TraceID, d.Type, d.ParentID = charge()[0].TraceID, segment.TypeSubsegment, id(of)
+	return append([]segment.Document{d}, append(hops(n, "requests", 300, 302, 303), received(n+1, n, "requests", "federated_handler", 303, 310))...)
+}
+
+// TestAnEventIsGivenUp only while it has not got through.
+func TestAnEventIsGivenUp(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		docs []segment.Document
+		want int // events given up
+	}{
+		{"nobody received it", append(without(id(30), busID(23), queueID(23, "responses")), stead(23, 90)...), 1},
+		{"it was received later all the same", append(charge(), stead(23, 90)...), 0},
+		{"nothing was sent in its stead", without(id(30)), 0},
+	} {
+		tree := Build(test.docs)
+		got, noted := 0, 0
+		for _, h := range tree.Hops() {
+			if h.GivenUp() {
+				got++
+			}
+		}
+		for _, n := range tree.Notes() {
+			if n.Kind == GivenUp && n.Span.ID == id(23) {
+				noted++
+			}
+		}
+		if got != test.want || noted != test.want {
+			t.Errorf("%s: %d events, %d notes, want %d", test.name, got, noted, test.want)
+		}
+	}
+}
+
 func TestCheck(t *testing.T) {
 	change := func(n int, f func(*segment.Document)) []segment.Document {
 		docs := charge()
@@ -63,6 +99,10 @@ func TestCheck(t *testing.T) {
 			docs[4].Subsegments[1].Fault = true
 			return docs
 		}(), nil, nil},
+		{"an event that nobody received is not missed when another was sent in its stead", append(without(id(30), busID(23), queueID(23, "responses")), stead(23, 90)...), nil, nil},
+		{"nor is one that a receiver took and never reported", append(without(id(30)), stead(23, 90)...), nil, nil},
+		{"what was sent in its stead may be missed itself", append(without(id(30), busID(23), queueID(23, "responses")), stead(23, 90)[0]), nil, []string{
+			"missing hop, open at aa0000000000005a Events: the event was published to bus, and no receiver has reported it"}},
 		{"a parent that nobody had is a broken trace", change(20, func(d *segment.Document) { d.ParentID = id(777) }), nil, []string{
 			"missing hop at 9b8667de22421957 requests: the event was taken from the queue, and no function has reported what became of it",
 			"dangling parent at aa00000000000014 federated_handler: nothing in the trace leads to its parent aa00000000000309"}},

@@ -111,6 +111,12 @@ func (h Hop) Open() bool {
 	return h.Creation == nil || !failed(h.Creation)
 }
 
+// GivenUp tells whether another event was sent in the stead of one that has not got through: beneath its creation, as the answer of a
+// timeout is that whoever watches over calls sends for a service that does not. Nobody waits for it any more.
+func (h Hop) GivenUp() bool {
+	return h.Creation != nil && h.Open() && slices.ContainsFunc(h.Creation.Children, (*Span).IsCreation)
+}
+
 // metadata is a value that the span's document has in any namespace.
 func (s *Span) metadata(key string) segment.Value {
 	for _, ns := range s.Metadata {

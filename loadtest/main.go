@@ -227,7 +227,7 @@ func preflight(ctx context.Context, o options, stack *target.Stack, ask experime
 		for _, use := range found.Uses {
 			t.line("  %v", use)
 		}
-		t.line("  about %s subjects in %v, about %.2f $ at list prices of %s", count(plan.Subjects), plan.Duration.Round(time.Second), found.CostUSD, found.Prices)
+		t.line("  about %s subjects in %v, about $%.2f at list prices of %s", count(plan.Subjects), plan.Duration.Round(time.Second), found.CostUSD, found.Prices)
 	}
 	if err != nil {
 		return err

@@ -220,6 +220,31 @@ func TestTheTerminalTellsACell(t *testing.T) {
 	}
 }
 
+func TestTheTerminalTellsALevel(t *testing.T) {
+	level := results.Level{Offered: 510, Completed: 510, USDMillion: 22.999, Cohort: 1, Raise: []string{"table write throughput at 571/s: warm write units of the table, 4000 -> 4284"}}
+	ramp := level
+	ramp.Series = results.Series{StepS: 10, Offered: []float64{5100, 5100, 5100}, Backlog: []float64{4000, 4000, 100}}
+	bound := level
+	bound.Binding = "table write throughput"
+	for _, test := range []struct {
+		name  string
+		level results.Level
+		want  []string
+	}{
+		{"one that keeps up has a next limit", level, []string{"$23.00 a million; keeps up  [", "\n              next limit: table write throughput at 571/s"}},
+		{"one that fell behind at first", ramp, []string{"falls behind at first, has caught up after 20.0\u202fs, and keeps up then  ["}},
+		{"one that is held", bound, []string{"; table write throughput  [", "\n              raise table write throughput at 571/s"}},
+	} {
+		var out bytes.Buffer
+		(&terminal{out: &out}).forecast(test.level)
+		for _, want := range test.want {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%s: %q is not in:\n%s", test.name, want, out.String())
+			}
+		}
+	}
+}
+
 func TestTheStatusIsOneLineOfATerminal(t *testing.T) {
 	var out bytes.Buffer
 	watched := &terminal{out: &out, width: func() int { return 40 }}

@@ -143,18 +143,20 @@ func (t *terminal) Note(text string) { t.line("  note: %s", text) }
 
 // forecast tells a level of a forecast.
 func (t *terminal) forecast(l results.Level) {
-	held := "keeps up"
-	if l.Binding != "" {
-		held = t.bad(l.Binding)
+	held, raise := "keeps up", "next limit:"
+	if behind := l.Behind(); l.Binding != "" {
+		held, raise = t.bad(l.Binding), "raise"
+	} else if behind > 0 {
+		held = fmt.Sprintf("falls behind at first, has caught up after %s, and keeps up then", duration(behind))
 	}
-	t.line("%10s/s  completed %s/s, p99 %s, backlog up to %s, %s $ a million; %s  [simulated in %s, %s subjects a token]", rate(l.Offered), rate(l.Completed), milliseconds(l.EndToEnd.P99),
-		count(l.PeakBack), rate(l.USDMillion), held, seconds(l.ComputeS), count(l.Cohort))
+	t.line("%10s/s  completed %s/s, p99 %s, backlog up to %s, $%.2f a million; %s  [simulated in %s, %s subjects a token]", rate(l.Offered), rate(l.Completed), milliseconds(l.EndToEnd.P99),
+		count(l.PeakBack), l.USDMillion, held, seconds(l.ComputeS), count(l.Cohort))
 	for i, what := range l.Raise {
 		if i == 3 {
 			t.line("              and %d more", len(l.Raise)-i)
 			break
 		}
-		t.line("              raise %s", what)
+		t.line("              %s %s", raise, what)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -177,13 +178,16 @@ func sweep(ctx context.Context, base sim.Config, rates []float64, progress func(
 	levels := make([]*results.Level, len(rates))
 	var mu sync.Mutex
 	told := 0
-	group, ctx := errgroup.WithContext(ctx)
+	group, going := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, rate := range rates {
 		group.Go(func() error {
-			l, err := level(ctx, base, rate, v)
+			if going.Err() != nil { // those that were under way say how far they came
+				return nil
+			}
+			l, err := level(going, base, rate, v)
 			if err != nil {
-				return fmt.Errorf("%v/s: %w", rate, err)
+				return fmt.Errorf("%s/s: %w", draw.Separate(strconv.FormatFloat(rate, 'f', -1, 64)), err)
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -197,6 +201,9 @@ func sweep(ctx context.Context, base sim.Config, rates []float64, progress func(
 		})
 	}
 	err := group.Wait()
+	if err == nil && slices.Contains(levels, nil) {
+		err = ctx.Err()
+	}
 	done := []results.Level{}
 	for _, l := range levels {
 		if l != nil {
@@ -208,9 +215,6 @@ func sweep(ctx context.Context, base sim.Config, rates []float64, progress func(
 
 // level simulates one rate.
 func level(ctx context.Context, base sim.Config, rate float64, v variant) (results.Level, error) {
-	if err := ctx.Err(); err != nil {
-		return results.Level{}, err
-	}
 	c, raised, err := v(base, rate)
 	if err != nil {
 		return results.Level{}, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -221,6 +222,9 @@ func TestRunThatIsInterruptedHasWhatWasDone(t *testing.T) {
 	f, err := Run(ctx, c)
 	if !errors.Is(err, context.Canceled) || f == nil || len(f.Levels) == 0 || len(f.Levels) == 4 || f.Levels[0].Offered != 10 || f.Fitted != nil {
 		t.Fatalf("%+v, %v", f, err)
+	}
+	if !regexp.MustCompile(`: (1000|1\x{202f}000\x{202f}000|2\x{202f}000\x{202f}000)/s: sim: interrupted after [0-9hms]+ of simulated time: `).MatchString("forecast: " + err.Error()) {
+		t.Errorf("got %q", err)
 	}
 	if len(told) == 0 || told[0] != 10 {
 		t.Errorf("told %v", told)

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 
 	"example.com/arvo/dashboards/draw"
@@ -139,6 +140,22 @@ func opening(s string) string {
 	return strings.TrimSuffix(s, ".")
 }
 
+// offers returns all levels, each with what its row is called.
+func offers(r results.Forecast) iter.Seq2[results.Level, string] {
+	return func(yield func(results.Level, string) bool) {
+		for _, l := range r.Levels {
+			if !yield(l, perSecond(l.Offered)) {
+				return
+			}
+		}
+		for _, l := range r.Fitted {
+			if !yield(l, perSecond(l.Offered)+", settings raised") {
+				return
+			}
+		}
+	}
+}
+
 func forecastLatency(r results.Forecast) []figure {
 	p := draw.Plot{X: draw.Axis{Label: "offered (subjects/s)", Log: true}, Y: draw.Axis{Label: "end to end", Unit: draw.Seconds, Log: true}}
 	f := figure{ID: "forecast-latency", Claim: "Latency at each rate", How: "Of subjects that were completed, from when they were due. Both axes are logarithmic."}
@@ -146,9 +163,12 @@ func forecastLatency(r results.Forecast) []figure {
 	p.Series = []draw.Series{
 		overOffered("p50", r.Levels, func(l results.Level) float64 { return of(l.EndToEnd.P50) / 1000 }, false),
 		overOffered("p99", r.Levels, func(l results.Level) float64 { return of(l.EndToEnd.P99) / 1000 }, false)}
-	for _, l := range r.Levels {
+	if len(r.Fitted) > 0 {
+		p.Series = append(p.Series, overOffered("p99, settings raised", r.Fitted, func(l results.Level) float64 { return of(l.EndToEnd.P99) / 1000 }, false))
+	}
+	for l, rate := range offers(r) {
 		e, w := l.EndToEnd, l.Waits
-		f.Numbers.Rows = append(f.Numbers.Rows, row(perSecond(l.Offered), maybe(e.P50, milliseconds), maybe(e.P90, milliseconds), maybe(e.P99, milliseconds), milliseconds(e.Max), count(e.N), maybe(l.Ack.P99, milliseconds),
+		f.Numbers.Rows = append(f.Numbers.Rows, row(rate, maybe(e.P50, milliseconds), maybe(e.P90, milliseconds), maybe(e.P99, milliseconds), milliseconds(e.Max), count(e.N), maybe(l.Ack.P99, milliseconds),
 			milliseconds(w.Accept), milliseconds(w.Request), milliseconds(w.Service), milliseconds(w.Response), milliseconds(w.Store)))
 	}
 	return finish(f, p)
@@ -157,10 +177,13 @@ func forecastLatency(r results.Forecast) []figure {
 func forecastBacklog(r results.Forecast) []figure {
 	p := draw.Plot{X: draw.Axis{Label: "offered (subjects/s)", Log: true}, Y: draw.Axis{Label: "peak backlog (subjects)", Unit: draw.Count, Log: true},
 		Series: []draw.Series{overOffered("peak", r.Levels, func(l results.Level) float64 { return float64(l.PeakBack) }, false)}}
+	if len(r.Fitted) > 0 {
+		p.Series = append(p.Series, overOffered("peak, settings raised", r.Fitted, func(l results.Level) float64 { return float64(l.PeakBack) }, false))
+	}
 	f := figure{ID: "forecast-backlog", Claim: fmt.Sprintf("Peak backlog of %s of load at each rate", duration(r.Seconds)), How: "The most subjects at a time on the bus, in queues and in functions. Both axes are logarithmic; a backlog of zero is not drawn."}
 	f.Numbers = table{Columns: columns("#offered", "#peak backlog", "#drained in", "#one token stands for", "#computed in")}
-	for _, l := range r.Levels {
-		f.Numbers.Rows = append(f.Numbers.Rows, row(perSecond(l.Offered), count(l.PeakBack), maybe(l.DrainS, seconds), plural(l.Cohort, "subject", "subjects"), seconds(l.ComputeS)))
+	for l, rate := range offers(r) {
+		f.Numbers.Rows = append(f.Numbers.Rows, row(rate, count(l.PeakBack), maybe(l.DrainS, seconds), plural(l.Cohort, "subject", "subjects"), seconds(l.ComputeS)))
 	}
 	return finish(f, p)
 }
@@ -178,9 +201,17 @@ func levels(caption string, all []results.Level, fitted bool) *table {
 		if fitted {
 			advice = l.Raised
 		}
-		t.Rows = append(t.Rows, row(perSecond(l.Offered), perSecond(l.Accepted), perSecond(l.Completed), perSecond(l.Settled), count(l.PeakBack), orNone(l.Binding), orUnknown(l.BindingWhy), orUnknown(strings.Join(advice, ";\n")), dollars(l.USDMillion)))
+		t.Rows = append(t.Rows, row(perSecond(l.Offered), perSecond(l.Accepted), perSecond(l.Completed), perSecond(l.Settled), count(l.PeakBack), limit(l), orUnknown(l.BindingWhy), orUnknown(strings.Join(advice, ";\n")), dollars(l.USDMillion)))
 	}
 	return t
+}
+
+// limit says what holds a level, and for how long one fell behind that nothing holds in the end.
+func limit(l results.Level) string {
+	if behind := l.Behind(); l.Binding == "" && behind > 0 {
+		return fmt.Sprintf("none, after %s in which it fell behind and caught up", seconds(behind.Seconds()))
+	}
+	return orNone(l.Binding)
 }
 
 func orNone(s string) string {

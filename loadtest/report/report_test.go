@@ -594,6 +594,24 @@ func TestTheForecastSaysWhenMoreLoadDoesLess(t *testing.T) {
 	}
 }
 
+func TestRaisedSettingsAreInEveryPicture(t *testing.T) {
+	r := simulated()
+	caught := &r.Forecast.Fitted[3]
+	caught.Series = results.Series{StepS: 10, Offered: []float64{15_000, 15_000, 15_000}, Backlog: []float64{9000, 9000, 300}}
+	root := parse(t, page(t, r))
+	for _, f := range root.find("figure") {
+		if drawn := strings.Contains(f.find("svg")[0].text, "settings raised"); !drawn {
+			t.Errorf("%s shows nothing raised", f.attributes["id"])
+		}
+		if id := f.attributes["id"]; id != "forecast-rates" && strings.Count(f.find("table")[0].text, "/s, settings raised") != len(r.Forecast.Fitted) {
+			t.Errorf("the table of %s has not all levels with settings raised: %q", id, f.find("table")[0].text)
+		}
+	}
+	if want := "none, after 20.0\u202fs in which it fell behind and caught up"; strings.Count(root.text, want) != 1 {
+		t.Errorf("it does not say once %q", want)
+	}
+}
+
 func TestNumbersAreRounded(t *testing.T) {
 	r := plausible()
 	r.Experiments[0].Fits[0].Residual = 1.4332917616497527e-16

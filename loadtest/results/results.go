@@ -345,6 +345,22 @@ type Level struct {
 	Series     Series   `json:"series"`
 }
 
+// Behind returns for how long, from the beginning of the load, more subjects were behind than when the load ended, by at least as many
+// as are offered in a second. It is 0 when they never were: what a ramp has left behind at first is caught up then, where nothing
+// binds.
+func (l Level) Behind() time.Duration {
+	end := min(len(l.Series.Offered), len(l.Series.Backlog)) - 1
+	for end >= 0 && l.Series.Offered[end] == 0 {
+		end--
+	}
+	for i := end; i >= 0; i-- {
+		if l.Series.Backlog[i] >= l.Series.Backlog[end]+l.Offered {
+			return time.Duration(float64(i+1) * l.Series.StepS * float64(time.Second))
+		}
+	}
+	return 0
+}
+
 // Cost is a line of the bill for a million completed subjects.
 type Cost struct {
 	Item string  `json:"item"`

@@ -322,6 +322,37 @@ func TestExit(t *testing.T) {
 	}
 }
 
+func TestALevelThatCaughtUpSaysWhen(t *testing.T) {
+	of := func(offered int, backlog ...float64) Level {
+		l := Level{Offered: 100, Series: Series{StepS: 10, Backlog: backlog}}
+		for i := range backlog {
+			l.Series.Offered = append(l.Series.Offered, 0)
+			if i < offered {
+				l.Series.Offered[i] = 1000
+			}
+		}
+		return l
+	}
+	for _, test := range []struct {
+		name string
+		l    Level
+		want time.Duration
+	}{
+		{"it was never behind", of(4, 20, 24, 22, 21), 0},
+		{"it was behind by less than comes in a second", of(4, 120, 24, 22, 21), 0},
+		{"it was behind for two steps", of(4, 400, 121, 120, 21), 20 * time.Second},
+		{"it was behind again", of(4, 400, 21, 121, 21), 30 * time.Second},
+		{"what is behind when the load ends is not caught up", of(4, 100, 200, 300, 400), 0},
+		{"what is left after the load does not count", of(3, 115, 24, 21, 0, 0), 0},
+		{"nothing was offered", of(0, 1, 2), 0},
+		{"there is no series", Level{Offered: 100}, 0},
+	} {
+		if got := test.l.Behind(); got != test.want {
+			t.Errorf("%s: behind for %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
 // TestFixtureHasEveryMember keeps full true to its name, as members are added.
 func TestFixtureHasEveryMember(t *testing.T) {
 	seen := map[string]bool{}

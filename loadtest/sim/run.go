@@ -187,7 +187,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		}
 		if s.result.Events++; s.result.Events%(1<<16) == 0 {
 			if err := ctx.Err(); err != nil {
-				return nil, fmt.Errorf("sim: after %v: %w", time.Duration(s.now), err)
+				return nil, fmt.Errorf("sim: interrupted after %v of simulated time: %w", time.Duration(s.now).Round(time.Second), err)
 			}
 		}
 		s.now = e.at

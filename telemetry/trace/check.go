@@ -31,6 +31,9 @@ type verdict struct {
 	Problems  []problem `json:"problems"`
 	Notes     []problem `json:"notes"` // what is strange and breaks nothing
 	Questions []answer  `json:"questions"`
+
+	full []segment.TraceID // of which X-Ray took no more, so that nobody can vouch for them
+	cut  int               // problems that may come from nothing else
 }
 
 // A problem is one of [tracetree.Problem].
@@ -42,6 +45,8 @@ type problem struct {
 	Span    string `json:"span,omitempty"` // its id
 	Name    string `json:"name,omitempty"` // of the span
 	Detail  string `json:"detail"`
+
+	cut bool // it is lost, and there may be many like it: X-Ray took no more of the trace
 }
 
 // An answer settles a question that only a running X-Ray can answer.
@@ -58,30 +63,33 @@ const (
 )
 
 // healing tells whether time may solve a problem of the trace: its last documents are on their way.
-func healing(t *tracetree.Tree, problems []tracetree.Problem) bool {
+func healing(r *recording, t *tracetree.Tree, problems []tracetree.Problem) bool {
 	if len(t.Spans) > 0 && time.Since(t.Times().End.Time()) > settledAge {
 		return false
 	}
 	return slices.ContainsFunc(problems, func(p tracetree.Problem) bool {
 		switch p.Kind {
 		case tracetree.DanglingParent, tracetree.MissingHop, tracetree.InProgress:
-			return true
+			return !r.cut(p)
 		}
 		return false
 	})
 }
 
-// newVerdict judges a trace. graph is the map that X-Ray draws of it, linked what is known of the traces that it links to.
-func newVerdict(t *tracetree.Tree, problems []tracetree.Problem, stands standing, graph []types.Service, linked *tracetree.Tree) *verdict {
-	v := &verdict{Whole: len(problems) == 0, Path: path(t), Problems: listed(problems), Notes: listed(t.Notes())}
+// newVerdict judges a trace of a recording. graph is the map that X-Ray draws of it, linked what is known of the traces that it links to.
+func newVerdict(r *recording, t *tracetree.Tree, problems []tracetree.Problem, stands standing, graph []types.Service, linked *tracetree.Tree) *verdict {
+	v := &verdict{Whole: len(problems) == 0 && len(r.full) == 0, Path: path(t), Problems: listed(problems), Notes: listed(t.Notes()), full: r.full}
 	for i, p := range problems {
 		v.Problems[i].Pending = stands.explains(p)
+		if v.Problems[i].cut = r.cut(p); v.Problems[i].cut {
+			v.cut++
+		}
 	}
 	if stands.pending && !stands.stale {
 		v.Pending = stands.text
 	}
 	v.Questions = []answer{
-		foreignSegments(t, v.Pending != ""), hopsDraw(t, graph), eventsNode(t, graph), stageDecides(t), traceHeader(t, linked), linksStay(t),
+		foreignSegments(t, v.Pending != "" || len(r.full) > 0), hopsDraw(t, graph), eventsNode(t, graph), stageDecides(t), traceHeader(t, linked), linksStay(t),
 	}
 	return v
 }
@@ -360,7 +368,13 @@ func (v *verdict) write(w io.Writer, s screen, endpoint string) error {
 	}
 	line("path", plain, strings.Join(way, " → "))
 	lost, broken, open, pending := 0, 0, 0, 0
+	for _, id := range v.full {
+		line("cut", yellow, id.String()+": X-Ray took no more of it, by its limit of size")
+	}
 	for _, p := range v.Problems {
+		if p.cut {
+			continue // its row tells
+		}
 		name, what, where := "broken", p.Kind+": "+p.Detail, ""
 		switch {
 		case p.Pending:
@@ -419,6 +433,12 @@ func (v *verdict) write(w io.Writer, s screen, endpoint string) error {
 			text += "; pending: " + visible(v.Pending)
 		}
 		line("verdict", green, text)
+	case v.cut == len(v.Problems):
+		text := "cannot tell: X-Ray took no more of this trace than its limit of size allows"
+		if v.cut > 0 {
+			text += "; what follows " + count(v.cut, "part", "parts") + " of it is missing"
+		}
+		line("verdict", yellow, text)
 	case pending == len(v.Problems):
 		line("verdict", yellow, "pending, and sound so far: "+visible(v.Pending))
 	default:
@@ -429,6 +449,7 @@ func (v *verdict) write(w io.Writer, s screen, endpoint string) error {
 		}{
 			{broken, "break", "breaks"}, {lost, "document lost on its way, by a sound trace", "documents lost on their way, by a sound trace"}, {open, "part still in progress", "parts still in progress"},
 			{pending, "part still awaited", "parts still awaited"},
+			{v.cut, "part that X-Ray's limit of size cut off", "parts that X-Ray's limit of size cut off"},
 		} {
 			if part.n > 0 {
 				parts = append(parts, count(part.n, part.one, part.many))

@@ -70,6 +70,9 @@
 // are over, which is how long X-Ray keeps traces. X-Ray bills for the traces that a search looks at. A request that was not
 // sampled left nothing: nobody can tell it from one that never was, and the message says so.
 //
+// Within one trace, a client may send the requests for several subjects. Of these, the one that was asked for is shown, counted and checked, in
+// --json as well, and how many others there are is said; by the trace's id, all are shown.
+//
 // X-Ray throttles, and leaves ids of BatchGetTraces unprocessed: both are tried again, a bounded number of times. Documents arrive one by
 // one, mostly within seconds.
 //
@@ -100,6 +103,9 @@
 // failed or was killed, or where a delivery is at work. The verdict says what the subject waits for. It exits 1 even so, because nobody can
 // vouch for the rest, unless all that there is by now is whole; --wait waits for the answer. When nothing has happened for a quarter of an hour, a
 // hop that is missing is broken.
+//
+// X-Ray takes no more of a trace than its limit of size allows. Whatever is missing from such a trace counts as lost ("cut"), and the verdict
+// is that nobody can tell; it exits 1.
 //
 // Notes tell what is strange and breaks nothing: a parent elsewhere, a delivery that nobody reported, a report that was never completed, an
 // event that was given up because the answer of a timeout was sent in its stead.

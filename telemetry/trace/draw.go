@@ -142,6 +142,9 @@ func (d *drawing) summary(b *strings.Builder) {
 			say(yellow, "! "+d.problemText(p))
 		}
 	}
+	if n := d.record.others; n > 0 {
+		say(dim, "· "+count(n, "other subject shares this trace and is", "other subjects share this trace and are")+" left out; by the trace's id, all are shown")
+	}
 	for _, id := range d.record.full {
 		say(yellow, "! "+id.String()+" has reached X-Ray's limit of size: what came after is not in it")
 	}

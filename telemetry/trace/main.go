@@ -232,10 +232,10 @@ func (v *viewer) show(ctx context.Context, c *command, stdout, stderr io.Writer,
 			return false, explain(err, v.where())
 		}
 	}
-	stands := standingOf(tree)
+	stands := standingOf(tree, record)
 	var judged *verdict
 	if c.check {
-		if judged, err = v.judge(ctx, tree, problems, stands); err != nil {
+		if judged, err = v.judge(ctx, record, tree, problems, stands); err != nil {
 			return false, explain(err, v.where())
 		}
 	}
@@ -290,10 +290,10 @@ func (v *viewer) find(ctx context.Context, c *command, stderr io.Writer) (*recor
 		}
 		since := time.Since(began)
 		absent := len(tree.Spans) == 0
-		awaited := c.wait > 0 && since < c.wait && (absent && !q.trace.IsZero() || standingOf(tree).pending)
+		awaited := c.wait > 0 && since < c.wait && (absent && !q.trace.IsZero() || standingOf(tree, record).pending)
 		growing := before != len(record.docs) && !absent && time.Since(tree.Times().End.Time()) < youngAge
 		arriving := absent && !q.trace.IsZero() && time.Since(time.Unix(q.trace.Epoch(), 0)) < settledAge
-		settling := c.check && since < settleTime && (growing || arriving || healing(tree, problems))
+		settling := c.check && since < settleTime && (growing || arriving || healing(record, tree, problems))
 		if !awaited && !settling {
 			return record, tree, problems, nil
 		}
@@ -324,17 +324,23 @@ func (v *viewer) read(ctx context.Context, q *question, ids []segment.TraceID, c
 			tree = tracetree.Build(record.docs)
 		}
 	}
+	tree = record.keep(q, tree)
 	problems := tree.Check()
 	if check {
 		if problems, err = problemsOf(ctx, v.xray, tree); err != nil {
 			return nil, nil, nil, err
 		}
 	}
+	for i := range problems {
+		if p := &problems[i]; record.cut(*p) {
+			p.Lost, p.Open = true, false
+		}
+	}
 	return record, tree, problems, nil
 }
 
 // judge asks X-Ray for what the check needs beyond the documents.
-func (v *viewer) judge(ctx context.Context, tree *tracetree.Tree, problems []tracetree.Problem, stands standing) (*verdict, error) {
+func (v *viewer) judge(ctx context.Context, record *recording, tree *tracetree.Tree, problems []tracetree.Problem, stands standing) (*verdict, error) {
 	graph, err := traceGraph(ctx, v.xray, tree.Traces)
 	if err != nil {
 		return nil, err
@@ -343,5 +349,5 @@ func (v *viewer) judge(ctx context.Context, tree *tracetree.Tree, problems []tra
 	if err != nil {
 		return nil, err
 	}
-	return newVerdict(tree, problems, stands, graph, tracetree.Build(linked.docs)), nil
+	return newVerdict(record, tree, problems, stands, graph, tracetree.Build(linked.docs)), nil
 }

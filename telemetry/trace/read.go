@@ -48,6 +48,8 @@ type recording struct {
 	full       []segment.TraceID // traces to which X-Ray took no more documents
 
 	unprocessed int // traces that X-Ray did not process, however often it was asked
+
+	others int // subjects that share the traces, and whose documents are left out, see keep
 }
 
 // fetch reads traces. Those that X-Ray does not know are left out.
@@ -133,6 +135,68 @@ func (r *recording) add(t *types.Trace) {
 		r.docs = append(r.docs, d)
 		r.raw = append(r.raw, text)
 	}
+}
+
+// keep leaves of the recording what belongs to the subject that was asked for, and returns the tree of that: within one trace, a client may
+// send requests for several. What a request has led to is left out if it names subjects and that one is not among them. If it is nowhere,
+// everything stays.
+func (r *recording) keep(q *question, t *tracetree.Tree) *tracetree.Tree {
+	asked := make(map[string]bool)
+	for _, s := range q.subjects {
+		asked[segment.AnnotationText(s)] = true
+	}
+	request := make(map[*tracetree.Span]*tracetree.Span) // the root, or the stage beneath spans of a client, that a span is beneath
+	theirs := make(map[*tracetree.Span][]string)         // subjects of requests
+	mine, found := make(map[*tracetree.Span]bool), false
+	for _, s := range t.Spans { // parents come first
+		top := request[s.Parent]
+		if s.Parent == nil || s.Origin == segment.OriginStage && top.Origin != segment.OriginStage && len(theirs[top]) == 0 && !mine[top] {
+			top = s
+		}
+		request[s] = top
+		if subject, ok := s.Annotation("subject"); ok && asked[subject.String()] {
+			mine[top], found = true, true
+		} else if ok && !slices.Contains(theirs[top], subject.String()) {
+			theirs[top] = append(theirs[top], subject.String())
+		}
+	}
+	if !found {
+		return t
+	}
+	type key struct {
+		trace segment.TraceID
+		id    segment.ID
+	}
+	drop, others := make(map[key]bool), make(map[string]bool)
+	for s, top := range request {
+		if !mine[top] && len(theirs[top]) > 0 {
+			drop[key{s.TraceID, s.ID}] = true
+			for _, subject := range theirs[top] {
+				others[subject] = true
+			}
+		}
+	}
+	if len(drop) == 0 {
+		return t
+	}
+	r.others = len(others)
+	docs, raw := r.docs, r.raw
+	r.docs, r.raw = nil, nil
+	for i, d := range docs {
+		if !drop[key{d.TraceID, d.ID}] {
+			r.docs, r.raw = append(r.docs, d), append(r.raw, raw[i])
+		}
+	}
+	return tracetree.Build(r.docs)
+}
+
+// cut tells whether a problem may come from X-Ray's limit of size alone: of a trace that has reached it, nobody knows what followed.
+func (r *recording) cut(p tracetree.Problem) bool {
+	switch p.Kind {
+	case tracetree.MissingHop, tracetree.DanglingParent, tracetree.InProgress:
+		return slices.Contains(r.full, p.Span.TraceID)
+	}
+	return false
 }
 
 // search finds the traces of a subject by its annotation, the newest first. It looks back in windows until it has found

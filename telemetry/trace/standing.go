@@ -27,7 +27,7 @@ func (s standing) explains(p tracetree.Problem) bool { return p.Open && s.pendin
 // standingOf looks for what is still on its way: an event that nobody has received, or one whose every delivery has failed, has not
 // ended or was not reported. And whoever took the request must have received something since: that is the answer, or at least a part of
 // it. Of a trace without events, such as that of a GET, there is nothing to say.
-func standingOf(t *tracetree.Tree) standing {
+func standingOf(t *tracetree.Tree, r *recording) standing {
 	hops := t.Hops()
 	if len(hops) == 0 {
 		return standing{}
@@ -48,8 +48,8 @@ func standingOf(t *tracetree.Tree) standing {
 			answered = answered || c.Name == requester
 		}
 	}
-	if answered && slices.ContainsFunc(t.Roots, func(s *tracetree.Span) bool { return s.Dangling }) {
-		return standing{} // what seems to be on its way may have got through by a document that was lost
+	if answered && (len(r.full) > 0 || slices.ContainsFunc(t.Roots, func(s *tracetree.Span) bool { return s.Dangling })) {
+		return standing{} // what seems to be on its way may have got through by a document that was lost, or that X-Ray did not take
 	}
 	var why string
 	switch {
@@ -59,6 +59,9 @@ func standingOf(t *tracetree.Tree) standing {
 		return standing{}
 	default:
 		why = "every event was received, and none came back to " + requester
+	}
+	if len(r.full) > 0 {
+		why += ", or X-Ray took no more of the trace by then"
 	}
 	text := "no answer yet"
 	if answered || requester == "" {

@@ -380,6 +380,109 @@ func TestWhatIsPendingIsNotBroken(t *testing.T) {
 	}
 }
 
+// TestWhatXRayCutOffIsNotBroken: of a trace that has reached the limit of size, nobody knows what followed, and time mends nothing.
+func TestWhatXRayCutOffIsNotBroken(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		make          func() (*recorder, string)
+		lists, absent string
+	}{
+		{"an event of several was not received", func() (*recorder, string) {
+			r, subject := fanout(1)
+			n := len(r.docs)
+			return r.drop(func(d *segment.Document) bool { return d.ID == r.docs[n-1].ID }), subject
+		}, "verdict  cannot tell: X-Ray took no more of this trace than its limit of size allows; what follows 1 part of it is missing\n", "pending"},
+		{"a parent is not there", func() (*recorder, string) {
+			r, subject := charge(1)
+			return r.drop(func(d *segment.Document) bool { return d.Name == handler }), subject
+		}, "what follows 2 parts of it is missing\n", "pending"},
+		{"nothing seems to be missing", func() (*recorder, string) { return charge(1) }, "verdict  cannot tell: X-Ray took no more of this trace than its limit of size allows\n", "pending"},
+		{"no answer is in it", func() (*recorder, string) {
+			r, subject := charge(1)
+			return r.drop(func(d *segment.Document) bool { return d.Start > r.at(97) }), subject
+		}, "or X-Ray took no more of the trace by then", "pending, and sound"},
+		{"it has begun twice as well", func() (*recorder, string) {
+			r, subject := charge(1)
+			n := len(r.docs)
+			r.drop(func(d *segment.Document) bool { return d.ID == r.docs[n-1].ID })
+			r.message(handler, segment.ID{}, subject, "com.payment.charge", "ok", 300, 310)
+			return r, subject
+		}, "verdict  not whole: 1 break, 1 part that X-Ray's limit of size cut off\n", "missing hop: the event was taken from the queue, and no function has reported what became of it yet"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, subject := test.make()
+				time.Sleep(20 * time.Second)
+				began := time.Now()
+				f := &fakeXRay{docs: r.docs, full: true}
+				out := shown(t.Context(), f, screen{}, subject, command{check: true})
+				if !strings.Contains(out, test.lists) || strings.Contains(out, test.absent) || !strings.HasSuffix(out, "exit 1\n") || !strings.Contains(out, "\ncut      1-") {
+					t.Errorf("want %q, not %q, in\n%s", test.lists, test.absent, out)
+				}
+				if took := time.Since(began); took >= settleTime { // asking for linked traces, which are not there, takes a moment
+					t.Errorf("it waited %v for what cannot come", took)
+				}
+				if n := strings.Count(out, "\nbroken "); n > strings.Count(test.lists, "break") {
+					t.Errorf("it calls broken what was cut off:\n%s", out)
+				}
+			})
+		})
+	}
+}
+
+// TestASubjectIsShownWithoutThoseThatShareItsTrace: a client may send its requests within one trace of its own.
+func TestASubjectIsShownWithoutThoseThatShareItsTrace(t *testing.T) {
+	both := func(parent segment.ID) (r *recorder, first, second string) {
+		r = newRecorder(1)
+		add := func(subject string, begin float64) {
+			from, at := len(r.docs), r.epoch
+			r.epoch = r.epoch.Add(time.Duration(begin * float64(time.Millisecond)))
+			creation := r.request(subject, "com.payment.charge", false)
+			r.docs[from].ParentID = parent
+			r.message(api, r.hops(creation, "arvo-responses", 14, 41, 96, 1), subject, "evt.payment.charge.success", "ok", 97, 105, r.table("PutItem", "arvo-responses", 98, 104))
+			r.epoch = at
+		}
+		first, second = "order-1", strings.Repeat("ü", 900)
+		add(first, 0)
+		add(segment.AnnotationText(second), 500)
+		return r, first, second
+	}
+	client := segment.ID{0xcc}
+	for _, test := range []struct {
+		name   string
+		parent segment.ID
+		sent   bool // the client reports its own segment
+	}{
+		{"each begins it", segment.ID{}, false},
+		{"a client that reports elsewhere is the parent of both", client, false},
+		{"a client that reports here is the parent of both", client, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, first, second := both(test.parent)
+				if test.sent {
+					r.add(segment.Document{ID: client, Name: "shop"}, segment.ID{}, 0, 700)
+				}
+				time.Sleep(2 * time.Minute)
+				f := &fakeXRay{docs: r.docs}
+				for _, subject := range []string{first, second} {
+					out := shown(t.Context(), f, screen{}, subject, command{check: true})
+					if !strings.Contains(out, "\n· 1 other subject shares this trace and is left out") || strings.Count(out, "POST /live/events") != 1 || !strings.Contains(out, "verdict  whole: ") {
+						t.Errorf("%.9s:\n%s", subject, out)
+					}
+					if took := "  105 ms\n"; !test.sent && !strings.Contains(out, took) {
+						t.Errorf("%.9s did not take%s:\n%s", subject, took, out)
+					}
+				}
+				out := shown(t.Context(), f, screen{}, r.trace.String(), command{check: true})
+				if strings.Contains(out, "left out") || strings.Count(out, "POST /live/events") != 2 || !strings.Contains(out, "verdict  whole: ") {
+					t.Errorf("by the id:\n%s", out)
+				}
+			})
+		})
+	}
+}
+
 // TestQueuesOfOtherTracesTellALostQueue: the trace itself names the queue nowhere.
 func TestQueuesOfOtherTracesTellALostQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package tracetree
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -60,7 +61,8 @@ func (p Problem) String() string {
 // Check returns what is wrong with the trace of a subject, first how often it begins, then the rest in the order of Spans; nothing if it
 // is whole. Traces linked to are none of its business and belong in a tree of their own.
 //
-//   - no documents, several traces, several roots: a subject has one trace, and a trace begins once.
+//   - no documents, several traces, several roots: a subject has one trace, and a trace begins once, or
+//     once for each subject of a client that puts the requests for several into one trace.
 //   - dangling parent: parent_id names a document that is not there, and that somebody of this trace should have sent; see
 //     [Tree.Notes]. Lost, if the id is that of a hop of an event whose creation is known ([segment.HopID]), or if the span is itself
 //     such a hop of the parent that it names, which only happens when the parent was known to who reported it.
@@ -267,16 +269,50 @@ func (s *Span) unfinished() bool {
 	return false
 }
 
+// checkRoots tells of roots that begin what has begun already. Two requests within one trace, each for a subject of its own, do not.
 func (t *Tree) checkRoots(report func(Kind, bool, *Span, string, ...any)) {
-	first := make(map[segment.TraceID]*Span)
+	root, subjects := make(map[*Span]*Span), make(map[*Span][]string)
+	for _, s := range t.Spans { // parents come first
+		top := root[s.Parent]
+		if s.Parent == nil {
+			top = s
+		}
+		root[s] = top
+		if subject, ok := s.Annotation("subject"); ok {
+			if text := subject.String(); !slices.Contains(subjects[top], text) {
+				subjects[top] = append(subjects[top], text)
+			}
+		}
+	}
+	type beginning struct {
+		trace   segment.TraceID
+		subject string // "" of a root that names none
+	}
+	first, earliest := make(map[beginning]*Span), make(map[segment.TraceID]*Span)
 	for _, s := range t.Roots {
 		if s.Dangling || s.Cyclic {
 			continue // told as such
 		}
-		if other := first[s.TraceID]; other != nil {
+		var other *Span
+		of := append([]string{""}, subjects[s]...)
+		if len(of) == 1 {
+			other = earliest[s.TraceID]
+		}
+		for _, subject := range of {
+			other = cmp.Or(other, first[beginning{s.TraceID, subject}])
+		}
+		if other != nil {
 			report(SeveralRoots, false, s, "the trace began with %s %s already", other.ID, other.Name)
-		} else {
-			first[s.TraceID] = s
+			continue
+		}
+		if earliest[s.TraceID] == nil {
+			earliest[s.TraceID] = s
+		}
+		if len(of) > 1 {
+			of = of[1:]
+		}
+		for _, subject := range of {
+			first[beginning{s.TraceID, subject}] = s
 		}
 	}
 }

@@ -15,6 +15,19 @@ func without(ids ...segment.ID) []segment.Document {
 	return slices.DeleteFunc(charge(), func(d segment.Document) bool { return slices.Contains(ids, d.ID) })
 }
 
+// about are requests within one trace, each for a subject; "" is of none.
+func about(subjects ...string) []segment.Document {
+	var docs []segment.Document
+	for i, subject := range subjects {
+		d := doc(i+1, 0, "arvo/Prod", segment.OriginStage, 10*i, 10*i+5, sub(50+i, "POST /events", "", 10*i, 10*i+5))
+		if subject != "" {
+			d.Subsegments[0].Annotations = []segment.Attribute{{Key: "subject", Value: segment.String(subject)}}
+		}
+		docs = append(docs, d)
+	}
+	return docs
+}
+
 // stead is an event n that was sent in the stead of another, with its way to a receiver.
 func stead(of, n int) []segment.Document {
 	d := creation(n, 300, 301)
@@ -111,6 +124,13 @@ func TestCheck(t *testing.T) {
 			"missing hop, lost at aa00000000000002 bus: the event crossed the bus, and the queue after it was not reported"}},
 		{"a trace that begins twice", append(charge(), doc(60, 0, "federated_handler", segment.OriginFunction, 400, 410)), nil, []string{
 			"several roots at aa0000000000003c federated_handler: the trace began with aa00000000000001 arvo/Prod already"}},
+		{"a trace that begins once for each of two subjects", about("a", "b"), nil, nil},
+		{"a trace that begins twice for one of two subjects", about("a", "b", "a"), nil, []string{
+			"several roots at aa00000000000003 arvo/Prod: the trace began with aa00000000000001 arvo/Prod already"}},
+		{"what begins beside a subject and names none may be of it", about("a", ""), nil, []string{
+			"several roots at aa00000000000002 arvo/Prod: the trace began with aa00000000000001 arvo/Prod already"}},
+		{"a subject that begins beside what names none may be of it", about("", "a"), nil, []string{
+			"several roots at aa00000000000002 arvo/Prod: the trace began with aa00000000000001 arvo/Prod already"}},
 		{"what began a second time may be what became of the event", append(without(id(30)), doc(60, 0, "api_lambda", segment.OriginFunction, 400, 410)), nil, []string{
 			"several roots at aa0000000000003c api_lambda: the trace began with aa00000000000001 arvo/Prod already",
 			"missing hop at " + queueID(23, "responses").String() + " responses: the event was taken from the queue, and no function has reported what became of it"}},

@@ -264,10 +264,7 @@ func TestAnEventGoesToEveryTargetOfEveryRuleThatMatches(t *testing.T) {
 
 func TestUnknownBusesAreNamedOnceAndInShort(t *testing.T) {
 	var log bytes.Buffer
-	before := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
-	defer slog.SetDefault(before)
-	s := newService(t, bus.Options{})
+	s := newService(t, bus.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	defer closeService(t, s)
 	for _, name := range []string{"nowhere", "nowhere", strings.Repeat("n", 1<<20), strings.Repeat("n", 1<<20) + "o"} {
 		e := sold(1)
@@ -440,12 +437,16 @@ func TestADefaultRetryPolicyEndsAfterADay(t *testing.T) {
 	})
 }
 
-func TestWithoutDeadLetterQueueAFailureIsCounted(t *testing.T) {
-	s := newService(t, bus.Options{}, everything(func(c *bus.TargetConfig) { c.DeadLetterARN = "" }))
+func TestWithoutDeadLetterQueueAFailureIsCountedAndTold(t *testing.T) {
+	var log bytes.Buffer
+	s := newService(t, bus.Options{Log: slog.New(slog.NewTextHandler(&log, nil))}, everything(func(c *bus.TargetConfig) { c.DeadLetterARN = "" }))
 	put(t, s, sold(1))
 	closeService(t, s)
 	if st := s.Stats().Rules[0]; st.FailedInvocations != 1 || st.DroppedWithoutDLQ != 1 {
 		t.Errorf("stats: %+v", st)
+	}
+	if !strings.Contains(log.String(), "an event could not be delivered and is lost") {
+		t.Errorf("the log: %s", &log)
 	}
 }
 

@@ -1,7 +1,6 @@
 package bus
 
 import (
-	"log/slog"
 	"time"
 
 	"example.com/arvo/lambdas/local/schedule"
@@ -102,7 +101,7 @@ func (s *Service) fire(to *route, due time.Time) {
 	to.stats.triggered.Add(1)
 	if s.full() {
 		to.stats.throttled.Add(1)
-		slog.Error("a scheduled event is left out: too many deliveries are under way", "rule", to.arn, "time", due)
+		s.opt.Log.Error("a scheduled event is left out: too many deliveries are under way", "rule", to.arn, "time", due)
 		return
 	}
 	e := Entry{Time: due, Source: "aws.events", DetailType: "Scheduled Event", Resources: []string{to.arn}, Detail: []byte(`{}`)}

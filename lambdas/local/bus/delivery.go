@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
@@ -195,7 +194,7 @@ func (s *Service) failed(d *delivery, err error) {
 	code := errorCode(err)
 	if d.target.DeadLetterARN == "" {
 		d.rule.stats.dropped.Add(1)
-		slog.Error("an event could not be delivered and is lost: its target has no dead-letter queue",
+		s.opt.Log.Error("an event could not be delivered and is lost: its target has no dead-letter queue",
 			"rule", d.rule.arn, "target", d.target.ARN, "event", d.event.id, "code", code, "error", err)
 		s.deliveries.end(d)
 		return
@@ -232,7 +231,7 @@ func (s *Service) bury(d *delivery) {
 		return
 	}
 	d.rule.stats.deadFailed.Add(1)
-	slog.Error("an event could not be delivered and is lost: its dead-letter queue refused it",
+	s.opt.Log.Error("an event could not be delivered and is lost: its dead-letter queue refused it",
 		"rule", d.rule.arn, "target", d.target.ARN, "queue", d.target.DeadLetterARN, "event", d.event.id, "error", err)
 	s.deliveries.end(d)
 }

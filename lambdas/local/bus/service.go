@@ -36,6 +36,7 @@ type Options struct {
 	FailEntry       func() (errorCode string, fail bool) // refuses an entry that is otherwise good; nil refuses none
 	MaxBacklog      int                                  // deliveries under way at most; 0 means 100,000
 	MaxBacklogBytes int                                  // of their events; 0 means 256 MiB. The last entry to be accepted may go beyond it
+	Log             *slog.Logger                         // of events that are lost; default slog.Default()
 	Random          rand.Source                          // of jitter and event ids; used under a lock; nil means one with a seed of its own
 }
 
@@ -79,6 +80,9 @@ func New(opt Options) *Service {
 	}
 	if opt.MaxBacklogBytes == 0 {
 		opt.MaxBacklogBytes = 256 << 20
+	}
+	if opt.Log == nil {
+		opt.Log = slog.Default()
 	}
 	s := &Service{opt: opt, buses: map[string]*eventBus{}}
 	s.ids.init(opt.Random)
@@ -133,7 +137,7 @@ func (s *Service) warnUnknown(bus string) {
 	name := clip(bus) // a long one is not kept
 	if _, said := s.unknown.LoadOrStore(name, true); !said {
 		s.unknowns.Add(1)
-		slog.Warn("events put to an event bus that does not exist are dropped", "bus", name)
+		s.opt.Log.Warn("events put to an event bus that does not exist are dropped", "bus", name)
 	}
 }
 

@@ -2,7 +2,8 @@ package function
 
 import (
 	"context"
-	"log/slog"
+	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -52,7 +53,7 @@ func (s *Service) InvokeAsync(req Request) error {
 			req.id = newUUID(s.options.Random)
 		}
 		req.TraceHeader = s.decide(set, req.TraceHeader).String()
-		reason := s.runAsync(f, req)
+		reason, message := s.runAsync(f, req)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.async.events--
@@ -64,23 +65,28 @@ func (s *Service) InvokeAsync(req Request) error {
 				f.asyncCut++ // Close tells of all of them together
 				return
 			}
-			slog.Warn("asynchronous event dropped", "function", req.Function, "reason", reason)
+			told := []any{"function", req.Function, "reason", reason}
+			if message != "" {
+				told = append(told, "message", message)
+			}
+			s.options.Logger.Warn("asynchronous event dropped", told...)
 		}
 	})
 	return nil
 }
 
-// runAsync invokes until the function succeeds; otherwise it says why it gave up.
-func (s *Service) runAsync(f *function, req Request) (dropped string) {
+// runAsync invokes until the function succeeds; otherwise it says why it gave up, and what the
+// function said of its last failure.
+func (s *Service) runAsync(f *function, req Request) (dropped, message string) {
 	accepted, backoff, failures := time.Now(), time.Second, 0
 	for {
 		res, err := s.Invoke(s.stop, req)
 		var wait time.Duration
 		switch {
 		case err == nil && res.FunctionError == "":
-			return ""
+			return "", ""
 		case err == nil && failures == len(asyncRetries):
-			return res.ErrorType
+			return res.ErrorType, errorMessage(res.Payload)
 		case err == nil:
 			wait = asyncRetries[failures]
 			failures++
@@ -88,18 +94,33 @@ func (s *Service) runAsync(f *function, req Request) (dropped string) {
 			wait = backoff/2 + time.Duration(s.options.Random()%uint64(backoff/2+1)) // else those throttled together come back together
 			backoff = min(2*backoff, asyncMaxDelay)
 		default:
-			return err.Error()
+			return err.Error(), ""
 		}
 		if time.Since(accepted)+wait > asyncMaxAge {
-			return "EventAgeExceeded"
+			return "EventAgeExceeded", ""
 		}
 		s.asyncWaits(f, 1)
 		woke := sleep(s.stop, wait)
 		s.asyncWaits(f, -1)
 		if !woke {
-			return errClosing.Message
+			return errClosing.Message, ""
 		}
 	}
+}
+
+// errorMessage is the beginning of what a function's error says.
+func errorMessage(payload []byte) string {
+	const most = 200 // bytes
+	var e struct {
+		Message string `json:"errorMessage"`
+	}
+	if err := json.Unmarshal(payload, &e); err != nil {
+		return "" // a function may fail with any JSON
+	}
+	if len(e.Message) > most {
+		return strings.ToValidUTF8(e.Message[:most], "") + "…"
+	}
+	return e.Message
 }
 
 func (s *Service) asyncWaits(f *function, n int) {

@@ -116,8 +116,10 @@ func (s *Service) start(f *function, set *settings, stream string) (*environment
 	}
 	f.live[e] = struct{}{}
 	s.work.Add(3)
+	e.mu.Lock() // a Close that ends it waits until there is a process to end
 	s.mu.Unlock()
 	err = s.spawner.start(e.cmd)
+	e.mu.Unlock()
 	_ = write.Close() // the child has its own; ours must not keep the pipe open
 	if err != nil {
 		s.mu.Lock()
@@ -378,6 +380,9 @@ func (e *environment) kill() {
 
 func (e *environment) killLocked() {
 	e.stopping = true
+	if e.cmd.Process == nil {
+		return // it did not start
+	}
 	_ = e.cmd.Process.Kill() // os.ErrProcessDone is what we want
 }
 

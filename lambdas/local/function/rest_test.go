@@ -9,10 +9,13 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -356,6 +359,25 @@ func TestAsynchronousInvocation(t *testing.T) {
 			}
 		}
 	})
+	t.Run("an event that is dropped is told of with the beginning of what the function said", func(t *testing.T) {
+		function.SetAsyncRetries(t)
+		log := new(bytes.Buffer) // written under the lock that Stats takes
+		s := start(t, function.Options{Logger: slog.New(slog.NewTextHandler(log, nil))}, nil)
+		for i, payload := range []string{`{"Do":"error","Text":"no stock"}`, `{"Do":"error","Text":"` + strings.Repeat("a", 199) + `élong"}`} {
+			if err := s.InvokeAsync(function.Request{Function: "probe", Payload: []byte(payload)}); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "it is dropped", func() bool { return s.Stats("probe").AsyncDropped == i+1 })
+		}
+		for _, want := range []string{
+			`msg="asynchronous event dropped" function=probe reason=errorString message="no stock"` + "\n",
+			" message=" + strings.Repeat("a", 199) + "…\n",
+		} {
+			if told := log.String(); !strings.Contains(told, want) {
+				t.Errorf("it says\n%s\nwithout\n%s", told, want)
+			}
+		}
+	})
 	t.Run("an unknown function and a closed service refuse", func(t *testing.T) {
 		s := start(t, function.Options{}, nil)
 		if err := s.InvokeAsync(function.Request{Function: "other"}); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
@@ -385,6 +407,24 @@ func TestAsynchronousInvocation(t *testing.T) {
 		}
 		if st := s.Stats("probe"); st.AsyncDropped != 1 || st.AsyncQueued != 0 || st.AsyncWaiting != 0 {
 			t.Errorf("stats after Close: %+v", st)
+		}
+	})
+	t.Run("a Close without time ends an environment that is being started", func(t *testing.T) {
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 10 {
+			s := start(t, function.Options{}, nil)
+			if err := s.InvokeAsync(function.Request{Function: "probe", Payload: []byte(`{}`)}); err != nil {
+				t.Fatal(err)
+			}
+			for deadline := time.Now().Add(10 * time.Second); s.Stats("probe").Environments == 0; runtime.Gosched() { // a process starts in less than a poll
+				if time.Now().After(deadline) {
+					t.Fatal("there is no environment")
+				}
+			}
+			if err := s.Close(over); !errors.Is(err, context.Canceled) {
+				t.Errorf("it ended with %v", err)
+			}
 		}
 	})
 	t.Run("an event for a function without concurrency waits until it has some", func(t *testing.T) {

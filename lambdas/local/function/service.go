@@ -56,6 +56,9 @@ type Options struct {
 	Log      func(group string, line Line)
 	LogBytes int
 
+	// Logger is told of asynchronous events that are lost; default slog.Default(). It must not call the Service.
+	Logger *slog.Logger
+
 	// InitFailed is told of each INIT phase that failed: the errorType, what happened, and the last line that the process
 	// wrote. It must return quickly; it is called concurrently.
 	InitFailed func(function string, err error)
@@ -150,6 +153,9 @@ func New(o Options) *Service {
 	}
 	if o.Random == nil {
 		o.Random = rand.Uint64
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
 	}
 	if o.LogBytes <= 0 {
 		o.LogBytes = 4 << 20
@@ -444,7 +450,7 @@ func (s *Service) Close(ctx context.Context) error {
 	release()
 	for name, f := range s.functions { // nobody else is left to hold the lock
 		if f.asyncCut > 0 {
-			slog.Warn("asynchronous events dropped: they had not succeeded when the local Lambda shut down", "function", name, "events", f.asyncCut)
+			s.options.Logger.Warn("asynchronous events dropped: they had not succeeded when the local Lambda shut down", "function", name, "events", f.asyncCut)
 		}
 	}
 	s.spawner.close()

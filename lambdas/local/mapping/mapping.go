@@ -3,7 +3,6 @@ package mapping
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -281,7 +280,7 @@ func (m *Mapping) collect() (cfg Config, batch []record, quiet bool) {
 		messages, err := cfg.Queue.Receive(ctx, queue.ReceiveRequest{Max: cfg.BatchSize - len(batch), Wait: min(wait, longPoll)})
 		if err != nil {
 			if ctx.Err() == nil { // the queue is gone or shuts down; polling it on is no use
-				slog.Warn("event source mapping stops polling", "mapping", cfg.ID, "queue", cfg.Queue.Name(), "error", err)
+				m.s.log.Warn("event source mapping stops polling", "mapping", cfg.ID, "queue", cfg.Queue.Name(), "error", err)
 				m.stop()
 			}
 			return cfg, batch, false
@@ -341,7 +340,7 @@ func (m *Mapping) delete(cfg Config, handles []string) {
 		return
 	}
 	if err := cfg.Queue.Delete(handles...); err != nil {
-		slog.Warn("event source mapping could not delete messages", "mapping", cfg.ID, "queue", cfg.Queue.Name(), "error", err)
+		m.s.log.Warn("event source mapping could not delete messages", "mapping", cfg.ID, "queue", cfg.Queue.Name(), "error", err)
 	}
 }
 
@@ -397,7 +396,7 @@ func (m *Mapping) tryInvoke(cfg Config, payload []byte, batch []record) (Result,
 		case err == nil:
 			return result, nil
 		case !errors.Is(err, ErrThrottled):
-			slog.Warn("event source mapping could not invoke the function", "mapping", cfg.ID, "function", cfg.Function, "records", len(batch), "error", err)
+			m.s.log.Warn("event source mapping could not invoke the function", "mapping", cfg.ID, "function", cfg.Function, "records", len(batch), "error", err)
 			return Result{}, err
 		}
 		wait := m.s.jitter(backoff)

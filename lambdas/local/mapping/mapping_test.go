@@ -1,10 +1,12 @@
 package mapping_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -111,6 +113,7 @@ type bench struct {
 	mappings *mapping.Service
 	mapping  *mapping.Mapping
 	limit    time.Duration // the function's timeout
+	log      bytes.Buffer  // of the mappings, whole after stop
 }
 
 func (b *bench) timeout(string) time.Duration { return b.limit }
@@ -126,7 +129,7 @@ func setUp(t *testing.T, ramp mapping.Ramp, change func(*mapping.Config)) *bench
 	if b.queue, err = b.queues.Create(queue.Config{Name: "orders", VisibilityTimeout: new(time.Minute), DeadLetter: &queue.DeadLetter{TargetARN: b.dlq.ARN(), MaxReceiveCount: 3}}); err != nil {
 		t.Fatal(err)
 	}
-	b.mappings = mapping.New(mapping.Options{Invoker: b.function, Ramp: ramp, Timeout: b.timeout, Rand: rand.New(rand.NewPCG(3, 4))})
+	b.mappings = mapping.New(mapping.Options{Invoker: b.function, Ramp: ramp, Timeout: b.timeout, Rand: rand.New(rand.NewPCG(3, 4)), Log: slog.New(slog.NewTextHandler(&b.log, nil))})
 	cfg := mapping.Config{ID: id, Queue: b.queue, Function: "handler", Disabled: true}
 	if change != nil {
 		change(&cfg)
@@ -555,6 +558,22 @@ func TestOutcomes(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAnInvocationThatFailsIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := setUp(t, mapping.Ramp{}, nil)
+		b.function.handle = func(context.Context, invocation) (mapping.Result, error) {
+			return mapping.Result{}, errors.New("no such function")
+		}
+		b.send(numbers(1)...)
+		b.start()
+		pass(time.Second)
+		b.stop()
+		if !strings.Contains(b.log.String(), `msg="event source mapping could not invoke the function"`) || !strings.Contains(b.log.String(), `error="no such function"`) {
+			t.Errorf("the log: %s", &b.log)
+		}
+	})
 }
 
 func TestThrottle(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -26,11 +25,11 @@ const (
 // come from the template, so that they can neither be created nor deleted.
 func (s *Service) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET "+Path, rest(s.list))
-	mux.Handle("GET "+Path+"/{$}", rest(s.list))
-	mux.Handle("GET "+Path+"/{uuid}", rest(s.get))
-	mux.Handle("PUT "+Path+"/{uuid}", rest(s.update))
-	mux.Handle("/", rest(func(_ http.ResponseWriter, r *http.Request) (int, any, error) {
+	mux.Handle("GET "+Path, s.rest(s.list))
+	mux.Handle("GET "+Path+"/{$}", s.rest(s.list))
+	mux.Handle("GET "+Path+"/{uuid}", s.rest(s.get))
+	mux.Handle("PUT "+Path+"/{uuid}", s.rest(s.update))
+	mux.Handle("/", s.rest(func(_ http.ResponseWriter, r *http.Request) (int, any, error) {
 		return 0, nil, &wire.Error{
 			Code: "UnsupportedOperationException", Status: http.StatusMethodNotAllowed,
 			Message: fmt.Sprintf("%s %s: event source mappings come from the template; they can be listed, read and updated here", r.Method, r.URL.Path),
@@ -40,11 +39,11 @@ func (s *Service) Handler() http.Handler {
 }
 
 // rest makes a handler of a function that returns a status and a value, or an error.
-func rest(f func(http.ResponseWriter, *http.Request) (int, any, error)) http.Handler {
+func (s *Service) rest(f func(http.ResponseWriter, *http.Request) (int, any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status, v, err := f(w, r)
 		if err != nil {
-			wire.WriteRESTError(w, asError(r.Context(), err))
+			wire.WriteRESTError(w, s.asError(r.Context(), err))
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
@@ -53,12 +52,12 @@ func rest(f func(http.ResponseWriter, *http.Request) (int, any, error)) http.Han
 	})
 }
 
-func asError(ctx context.Context, err error) *wire.Error {
+func (s *Service) asError(ctx context.Context, err error) *wire.Error {
 	var e *wire.Error
 	if errors.As(err, &e) {
 		return e
 	}
-	slog.ErrorContext(ctx, "event source mapping call failed", "error", err)
+	s.log.ErrorContext(ctx, "event source mapping call failed", "error", err)
 	return &wire.Error{Code: "ServiceException", Message: "The event source mapping service failed.", Status: http.StatusInternalServerError}
 }
 

@@ -5,6 +5,7 @@ import (
 	cryptorand "crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -45,7 +46,8 @@ type Options struct {
 	// the queue's visibility timeout then. Nil, or 0 for a function, means Lambda's default of 3 s.
 	Timeout func(function string) time.Duration
 
-	Rand *rand.Rand // for the jitter of retries; the Service guards it. Nil means a random seed
+	Rand *rand.Rand   // for the jitter of retries; the Service guards it. Nil means a random seed
+	Log  *slog.Logger // default slog.Default()
 }
 
 // A Service is the set of event source mappings. Its methods may be called by several goroutines at once.
@@ -53,6 +55,7 @@ type Service struct {
 	invoker   Invoker
 	ramp      Ramp
 	timeoutOf func(string) time.Duration
+	log       *slog.Logger
 
 	invoking context.Context // of all invocations; ends when a Stop runs out of time
 	abandon  context.CancelFunc
@@ -71,7 +74,10 @@ func New(opts Options) *Service {
 		cryptorand.Read(seed[:]) // never fails, by its documentation
 		opts.Rand = rand.New(rand.NewChaCha8(seed))
 	}
-	s := &Service{invoker: opts.Invoker, ramp: opts.Ramp, timeoutOf: opts.Timeout, rand: opts.Rand, mappings: map[string]*Mapping{}}
+	if opts.Log == nil {
+		opts.Log = slog.Default()
+	}
+	s := &Service{invoker: opts.Invoker, ramp: opts.Ramp, timeoutOf: opts.Timeout, log: opts.Log, rand: opts.Rand, mappings: map[string]*Mapping{}}
 	s.invoking, s.abandon = context.WithCancel(context.Background())
 	return s
 }

@@ -34,6 +34,49 @@ func project(t *testing.T, templateText, program string) string {
 	return filepath.Join(dir, "template.yaml")
 }
 
+// What is lost, whichever service loses it, is told in the log that the stack was given.
+func TestWhatIsLostIsToldInTheStacksLog(t *testing.T) {
+	source, err := os.ReadFile(templateFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := project(t, string(source), "package main\n\nfunc main() {\n\tselect {}\n}\n")
+	log := new(lockedBuffer)
+	s, err := stack.Start(t.Context(), stack.Config{Template: path, Log: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	call := func(path, target, body string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.AWSURL()+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Amz-Target", target)
+		r.Header.Set("X-Amz-Invocation-Type", "Event")
+		resp, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := resp.Body.Close(); err != nil || resp.StatusCode >= 300 {
+			t.Errorf("%s: %d, %v", path+target, resp.StatusCode, err)
+		}
+	}
+	call("/", "AWSEvents.PutEvents", `{"Entries":[{"EventBusName":"nowhere","Source":"shop","DetailType":"sold","Detail":"{}"}]}`)
+	call("/2015-03-31/functions/arvo-api_lambda/invocations", "", `{}`)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := s.Close(ctx); err == nil {
+		t.Error("it says that nothing was left undone")
+	}
+	for _, want := range []string{"events put to an event bus that does not exist are dropped", "asynchronous events dropped"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%q is not in the log:\n%s", want, log.String())
+		}
+	}
+}
+
 // lockedBuffer is a log that several goroutines write.
 type lockedBuffer struct {
 	mu   sync.Mutex

@@ -55,7 +55,7 @@ func (s *Stack) wire(ctx context.Context, c Config, binaries map[string]string) 
 	if err := s.addBus(c, draws); err != nil { // after its targets: schedules run from now on
 		return err
 	}
-	mux := new(wire.Mux)
+	mux := &wire.Mux{Log: s.log}
 	s.watch.Register(mux, s.functions)
 	mux.Handle(s.tables.Wire())
 	mux.Handle(s.queues.Wire())
@@ -65,7 +65,7 @@ func (s *Stack) wire(ctx context.Context, c Config, binaries map[string]string) 
 		mux.HandlePath(prefix, s.functions.Handler())
 	}
 	s.mappings = mapping.New(mapping.Options{
-		Invoker: invoker{s.functions}, Ramp: mapping.Ramp(c.Latency.Ramp), Timeout: s.functions.Timeout, Rand: fault.Rand(c.Seed, "mapping"),
+		Invoker: invoker{s.functions}, Ramp: mapping.Ramp(c.Latency.Ramp), Timeout: s.functions.Timeout, Rand: fault.Rand(c.Seed, "mapping"), Log: s.log,
 	})
 	mux.HandlePath(mapping.Path, s.mappings.Handler())
 	mux.HandlePath(mapping.Path+"/", s.mappings.Handler())
@@ -159,7 +159,7 @@ func (s *Stack) addBus(c Config, draws *latency.Source) error {
 	opts := bus.Options{
 		Region: Region, Account: Account, Target: s.target,
 		PutLatency: draws.Of(c.Latency.PutEvents), DeliveryLatency: sum(slow, late),
-		Random: rand.NewPCG(c.Seed, 1),
+		Random: rand.NewPCG(c.Seed, 1), Log: s.log,
 	}
 	if refuse := fault.Chance(c.Seed, "putevents", c.Faults.PutEvents); refuse != nil {
 		opts.FailEntry = func() (string, bool) { return "InternalFailure", refuse() }
@@ -254,7 +254,7 @@ func (s *Stack) addFunctions(c Config, draws *latency.Source, binaries map[strin
 		Sample: func() bool { // no rule of the template decides about traces that begin at a function
 			return s.watch.Sample(sampling.Request{ServiceName: "*", ServiceType: "AWS::Lambda::Function"})
 		},
-		Observe: s.watch.Invocation,
+		Observe: s.watch.Invocation, Logger: s.log,
 		InitFailed: func(name string, err error) {
 			if _, again := told.LoadOrStore(name, true); !again {
 				s.log.Warn("a function does not start, and what it is for waits", "function", name, "error", err)

@@ -105,18 +105,6 @@ func Errorf(code, format string, args ...any) *Error {
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
-// asError turns any error into one that clients understand; a foreign one is logged, not shown.
-func asError(ctx context.Context, err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
-		return e
-	}
-	if !errors.Is(err, context.Canceled) {
-		slog.ErrorContext(ctx, "operation failed", "error", err)
-	}
-	return &Error{Code: "InternalFailure", Message: "The request processing has failed because of an unknown error, exception or failure.", Status: http.StatusInternalServerError}
-}
-
 // A Service is a set of operations in AWS JSON.
 type Service struct {
 	Prefix         string // of X-Amz-Target, before the dot: "AmazonSQS"
@@ -136,6 +124,8 @@ type Query struct {
 
 // A Mux routes requests to services by their protocol. The zero value is ready; register before serving.
 type Mux struct {
+	Log *slog.Logger // of failures that are no [*Error]; default slog.Default()
+
 	services map[string]Service
 	queries  []Query
 	paths    http.ServeMux
@@ -163,8 +153,8 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			if p == http.ErrAbortHandler {
 				panic(p)
 			}
-			slog.ErrorContext(r.Context(), "operation panicked", "panic", p, "stack", string(debug.Stack()))
-			Service{Version: "1.0"}.writeError(w, asError(r.Context(), fmt.Errorf("panic: %v", p)))
+			m.log().ErrorContext(r.Context(), "operation panicked", "panic", p, "stack", string(debug.Stack()))
+			Service{Version: "1.0"}.writeError(w, m.asError(r.Context(), fmt.Errorf("panic: %v", p)))
 		}
 	}()
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
@@ -176,6 +166,25 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m.paths.ServeHTTP(w, r)
+}
+
+func (m *Mux) log() *slog.Logger {
+	if m.Log == nil {
+		return slog.Default()
+	}
+	return m.Log
+}
+
+// asError turns any error into one that clients understand; a foreign one is logged, not shown.
+func (m *Mux) asError(ctx context.Context, err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	if !errors.Is(err, context.Canceled) {
+		m.log().ErrorContext(ctx, "operation failed", "error", err)
+	}
+	return &Error{Code: "InternalFailure", Message: "The request processing has failed because of an unknown error, exception or failure.", Status: http.StatusInternalServerError}
 }
 
 func (m *Mux) serveJSON(w http.ResponseWriter, r *http.Request, target string) {
@@ -192,7 +201,7 @@ func (m *Mux) serveJSON(w http.ResponseWriter, r *http.Request, target string) {
 	}
 	body, err := ReadBody(w, r)
 	if err != nil {
-		s.writeError(w, asError(r.Context(), err))
+		s.writeError(w, m.asError(r.Context(), err))
 		return
 	}
 	ctx := r.Context()
@@ -201,13 +210,13 @@ func (m *Mux) serveJSON(w http.ResponseWriter, r *http.Request, target string) {
 	}
 	out, err := op(ctx, body)
 	if err != nil {
-		s.writeError(w, asError(r.Context(), err))
+		s.writeError(w, m.asError(r.Context(), err))
 		return
 	}
 	raw, ok := out.(Raw)
 	if !ok {
 		if raw, err = marshal(out); err != nil {
-			s.writeError(w, asError(r.Context(), err))
+			s.writeError(w, m.asError(r.Context(), err))
 			return
 		}
 	}
@@ -297,7 +306,7 @@ func WriteRESTError(w http.ResponseWriter, e *Error) {
 func (m *Mux) serveQuery(w http.ResponseWriter, r *http.Request) {
 	body, err := ReadBody(w, r)
 	if err != nil {
-		writeQueryError(w, "", asError(r.Context(), err))
+		writeQueryError(w, "", m.asError(r.Context(), err))
 		return
 	}
 	form, err := url.ParseQuery(string(body))
@@ -317,7 +326,7 @@ func (m *Mux) serveQuery(w http.ResponseWriter, r *http.Request) {
 		}
 		out, err := op(r.Context(), form)
 		if err != nil {
-			writeQueryError(w, q.Namespace, asError(r.Context(), err))
+			writeQueryError(w, q.Namespace, m.asError(r.Context(), err))
 			return
 		}
 		writeXML(w, http.StatusOK, queryAnswer{action: action, namespace: q.Namespace, result: out, requestID: w.Header().Get("x-amzn-RequestId")})

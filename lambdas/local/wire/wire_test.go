@@ -1,11 +1,13 @@
 package wire_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -161,6 +163,24 @@ func TestBodyLargerThanTheLimitIsRefused(t *testing.T) {
 	res, body := call(t, "POST", "/", "AmazonEcho.Raw", strings.Repeat("x", wire.MaxBody+1))
 	if res.StatusCode != 413 || !strings.Contains(body, "RequestEntityTooLarge") {
 		t.Errorf("%d %s", res.StatusCode, body)
+	}
+}
+
+func TestFailuresAreToldInTheLogOnly(t *testing.T) {
+	for _, c := range []struct{ operation, want string }{
+		{"Break", `msg="operation failed" error="disk on fire at /secret"`},
+		{"Panic", `msg="operation panicked" panic=oh`},
+	} {
+		var log bytes.Buffer
+		mux := newMux()
+		mux.Log = slog.New(slog.NewTextHandler(&log, nil))
+		req := httptest.NewRequest("POST", "/", strings.NewReader(`{}`))
+		req.Header.Set("X-Amz-Target", "AmazonEcho."+c.operation)
+		rec := httptest.NewRecorder()
+		mux.ServeHTTP(rec, req)
+		if !strings.Contains(log.String(), c.want) || !strings.Contains(rec.Body.String(), "InternalFailure") {
+			t.Errorf("%s: %s\n%s", c.operation, rec.Body, &log)
+		}
 	}
 }
 

@@ -18,6 +18,8 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -64,12 +66,15 @@ func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int 
 		case <-ctx.Done():
 		}
 	}()
-	fmt.Fprintf(stderr, "building the functions of %s\n", config.Template)
+	config.Building = func() { fmt.Fprintf(stderr, "building the functions of %s\n", config.Template) }
 	began := time.Now()
 	s, err := stack.Start(ctx, config)
 	if err != nil {
 		if ctx.Err() != nil {
 			return 0
+		}
+		if bad, ok := errors.AsType[*stack.AddressError](err); ok {
+			return refuse(bad, stderr)
 		}
 		fmt.Fprintln(stderr, err)
 		return 1
@@ -103,6 +108,18 @@ func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int 
 	return 0
 }
 
+// addressFlags are the flags of a [stack.Config]'s addresses.
+var addressFlags = map[string]string{"API": "-api", "AWS": "-aws", "XRay": "-xray"}
+
+// refuse says what is wrong with an address, by its flag, and returns the exit code.
+func refuse(e *stack.AddressError, stderr io.Writer) int {
+	fmt.Fprintf(stderr, "%s %s: %v\n", addressFlags[e.Setting], e.Address, e.Err)
+	if e.Taken() {
+		return 1
+	}
+	return 2
+}
+
 var errUsage = errors.New("wrong usage")
 
 // parse reads the command line.
@@ -112,10 +129,21 @@ func parse(args []string, stderr io.Writer) (config stack.Config, logs bool, err
 	flags.StringVar(&config.API, "api", "127.0.0.1:3000", "address of the REST API")
 	flags.StringVar(&config.AWS, "aws", "127.0.0.1:4566", "address of the AWS services")
 	flags.StringVar(&config.XRay, "xray", "127.0.0.1:2000", "address of the X-Ray daemon, UDP and TCP")
-	flags.StringVar(&config.Template, "template", "template.yaml", "what to run")
+	flags.StringVar(&config.Template, "template", "", "what to run (default the template.yaml of this folder, or else of the Go module it is in)")
 	flags.StringVar(&config.Name, "stack-name", "arvo", "name of the stack")
-	flags.Uint64Var(&config.Seed, "seed", 1, "of everything random: latencies, faults, sampling")
-	flags.IntVar(&config.AccountConcurrency, "account-concurrency", 1000, "invocations at one time, over all functions")
+	config.Seed, config.AccountConcurrency = 1, 1000
+	flags.Func("seed", "`number` of everything random: latencies, faults, sampling (default 1)", func(s string) (err error) {
+		if config.Seed, err = strconv.ParseUint(s, 0, 64); err != nil {
+			return errors.New("a whole number from 0 is due")
+		}
+		return nil
+	})
+	flags.Func("account-concurrency", "`invocations` at one time, over all functions (default 1000)", func(s string) (err error) {
+		if config.AccountConcurrency, err = strconv.Atoi(s); err != nil || config.AccountConcurrency < 1 {
+			return errors.New("a whole number from 1 is due")
+		}
+		return nil
+	})
 	flags.BoolVar(&logs, "logs", false, "show the log groups: what the functions write, and the API's access log")
 	profile := flags.String("latency", "none", "`profile` of the services' latencies: none, aws2026, or a YAML file")
 	faults := flags.String("faults", "", "`rates` of faults to inject, such as duplicate=0.05,kill=0.01,putevents=0.05,throttle=0.05,delay=500ms")
@@ -143,8 +171,8 @@ func parse(args []string, stderr io.Writer) (config stack.Config, logs bool, err
 	if config.Name == "" {
 		return config, false, errors.New("-stack-name: a name is due")
 	}
-	if config.AccountConcurrency < 1 {
-		return config, false, fmt.Errorf("-account-concurrency %d: a whole number from 1 is due", config.AccountConcurrency)
+	if config.Template == "" {
+		config.Template = nearestTemplate()
 	}
 	if config.Latency, err = latencyOf(*profile); err != nil {
 		return config, false, err
@@ -153,6 +181,26 @@ func parse(args []string, stderr io.Writer) (config stack.Config, logs bool, err
 		return config, false, err
 	}
 	return config, logs, nil
+}
+
+// nearestTemplate is the template.yaml of this folder or else that of the nearest folder above which is a Go module.
+func nearestTemplate() string {
+	const name = "template.yaml"
+	isFile := func(path string) bool {
+		info, err := os.Stat(path)
+		return err == nil && info.Mode().IsRegular()
+	}
+	folder, err := os.Getwd()
+	if err != nil || isFile(name) {
+		return name
+	}
+	for parent := filepath.Dir(folder); parent != folder; parent = filepath.Dir(folder) {
+		folder = parent
+		if path := filepath.Join(folder, name); isFile(path) && isFile(filepath.Join(folder, "go.mod")) {
+			return path
+		}
+	}
+	return name // whose absence will be told
 }
 
 func latencyOf(profile string) (latency.Profile, error) {

@@ -30,6 +30,14 @@ func TestWrongUsage(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer busy.Close()
+	busyUDP, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busyUDP.Close()
+	free := func(args ...string) []string { // with ports that are free, unless args say another
+		return append([]string{"-api", "127.0.0.1:0", "-aws", "127.0.0.1:0", "-xray", "127.0.0.1:0"}, args...)
+	}
 	for _, c := range []struct {
 		name string
 		args []string
@@ -47,22 +55,70 @@ func TestWrongUsage(t *testing.T) {
 		{"a profile that makes no sense", []string{"-latency", profile}, 2, "table: longer than a minute"},
 		{"a parameter without a name", []string{"-parameter", "=1"}, 2, "Name=Value is due"},
 		{"a profile that is a folder", []string{"-latency", filepath.Dir(profile)}, 2, "it is none, aws2026 or a file"},
-		{"no concurrency", []string{"-account-concurrency", "0"}, 2, "-account-concurrency 0"},
+		{"no concurrency", []string{"-account-concurrency", "0"}, 2, "-account-concurrency: a whole number from 1 is due"},
 		{"no name", []string{"-stack-name", ""}, 2, "-stack-name: a name is due"},
 		{"a template that is not there", []string{"-template", "nowhere.yaml"}, 1, "the template cannot be read: stat nowhere.yaml"},
-		{"an address that others can reach", []string{"-template", "../../template.yaml", "-aws", "127.0.0.1:0", "-api", "0.0.0.0:0"}, 1, "only loopback addresses are served"},
-		{"an address that is taken", []string{"-template", "../../template.yaml", "-aws", busy.Addr().String()}, 1, "something else listens on " + busy.Addr().String()},
+		{"a concurrency that is no number", []string{"-account-concurrency", "many"}, 2, "a whole number from 1 is due"},
+		{"a seed that is no number", []string{"-seed", "-1"}, 2, "a whole number from 0 is due"},
+		{"an address that others can reach", []string{"-api", "0.0.0.0:0"}, 2, "-api 0.0.0.0:0: only loopback addresses are served"},
+		{"an address without a host", []string{"-api", "3001"}, 2, "-api 3001: a loopback address and a port are due, such as 127.0.0.1:3001"},
+		{"a port that there is not", []string{"-xray", "127.0.0.1:99999"}, 2, "-xray 127.0.0.1:99999: a loopback address and a port are due"},
+		{"one address for two", []string{"-api", "localhost:4566"}, 2, "-aws 127.0.0.1:4566: it is that of API, too"},
+		{"an address of the API that is taken", free("-api", busy.Addr().String()), 1, "-api " + busy.Addr().String() + ": something else listens there: end it, or choose another address"},
+		{"an address of the AWS services that is taken", free("-aws", busy.Addr().String()), 1, "-aws " + busy.Addr().String() + ": something else listens there"},
+		{"a TCP address of the X-Ray daemon that is taken", free("-xray", busy.Addr().String()), 1, "-xray " + busy.Addr().String() + ": something else listens there"},
+		{"a UDP address of the X-Ray daemon that is taken", free("-xray", busyUDP.LocalAddr().String()), 1, "-xray " + busyUDP.LocalAddr().String() + ": something else listens there"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var stderr bytes.Buffer
-			if code := run(c.args, io.Discard, &stderr, nil); code != c.code || !strings.Contains(stderr.String(), c.want) {
+			if code := run(c.args, io.Discard, &stderr, nil); code != c.code || !strings.Contains(stderr.String(), c.want) || strings.Contains(stderr.String(), "building") {
 				t.Errorf("exit %d, %s\nwant %d, %s", code, stderr.String(), c.code, c.want)
 			}
 		})
 	}
 }
 
+// The template is that of the module, wherever in it one stands.
+func TestTheTemplateIsFoundFromASubFolder(t *testing.T) {
+	root := t.TempDir()
+	deep := filepath.Join(root, "a", "b")
+	if err := os.MkdirAll(deep, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	template := func(folder string) string {
+		t.Helper()
+		t.Chdir(folder)
+		config, _, err := parse(nil, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return config.Template
+	}
+	touch := func(path ...string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(path...), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	touch(root, "template.yaml")
+	if got := template(deep); got != "template.yaml" {
+		t.Errorf("one that is in no module was taken: %s", got)
+	}
+	touch(root, "go.mod")
+	if got, want := template(deep), filepath.Join(root, "template.yaml"); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	touch(deep, "template.yaml")
+	if got := template(deep); got != "template.yaml" {
+		t.Errorf("that of the folder itself is not taken: %s", got)
+	}
+}
+
 func TestEveryFlagReachesTheStack(t *testing.T) {
+	found, err := filepath.Abs("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
 	profile := filepath.Join(t.TempDir(), "profile.yaml")
 	if err := os.WriteFile(profile, []byte("table: {median: 4ms}"), 0o600); err != nil {
 		t.Fatal(err)
@@ -74,7 +130,7 @@ func TestEveryFlagReachesTheStack(t *testing.T) {
 		logs bool
 	}{
 		{"nothing is said", nil, stack.Config{
-			API: "127.0.0.1:3000", AWS: "127.0.0.1:4566", XRay: "127.0.0.1:2000", Template: "template.yaml", Name: "arvo",
+			API: "127.0.0.1:3000", AWS: "127.0.0.1:4566", XRay: "127.0.0.1:2000", Template: found, Name: "arvo",
 			Seed: 1, AccountConcurrency: 1000, Parameters: map[string]string{},
 		}, false},
 		{"everything is said", []string{
@@ -87,7 +143,7 @@ func TestEveryFlagReachesTheStack(t *testing.T) {
 			Latency: latency.Profile{Table: latency.Distribution{Median: 4 * time.Millisecond}}, Faults: fault.Rates{Kill: 0.5, Delay: time.Second},
 		}, true},
 		{"latencies have a name", []string{"-latency", "aws2026"}, stack.Config{
-			API: "127.0.0.1:3000", AWS: "127.0.0.1:4566", XRay: "127.0.0.1:2000", Template: "template.yaml", Name: "arvo",
+			API: "127.0.0.1:3000", AWS: "127.0.0.1:4566", XRay: "127.0.0.1:2000", Template: found, Name: "arvo",
 			Seed: 1, AccountConcurrency: 1000, Parameters: map[string]string{}, Latency: latency.AWS2026(),
 		}, false},
 	} {

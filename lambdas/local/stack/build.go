@@ -162,12 +162,13 @@ func prune(dir string, now time.Time) {
 // cacheDir is where binaries are kept.
 func cacheDir() (string, error) {
 	base, err := os.UserCacheDir()
+	without := ""
 	if err != nil {
-		base = os.TempDir() // no HOME, as in some containers
+		base, without = os.TempDir(), fmt.Sprintf(" (it is there because %v)", err) // no HOME, as in some containers
 	}
 	dir := filepath.Join(base, "arvo-local")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("stack: %w", err)
+		return "", fmt.Errorf("stack: the folder for the functions' binaries%s: %w", without, err)
 	}
 	return dir, nil
 }

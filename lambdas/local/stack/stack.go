@@ -83,6 +83,8 @@ type Config struct {
 	Seed               uint64 // of latencies, faults and sampling
 	AccountConcurrency int    // default 1000
 	Log                *slog.Logger
+	// Building, if set, is called before the functions are built: all that can be refused without that has been.
+	Building func()
 	// LogLine, if set, sees every line of the log groups: what functions write, and the API's access log. It must return
 	// quickly.
 	LogLine func(group, line string)
@@ -119,6 +121,9 @@ func Start(ctx context.Context, c Config) (_ *Stack, err error) {
 	if c.XRay == "" {
 		c.XRay = "127.0.0.1:0"
 	}
+	if err := checkAddresses(c); err != nil {
+		return nil, err
+	}
 	parsed, err := template.ParseFile(c.Template)
 	if err != nil {
 		return nil, err
@@ -132,10 +137,10 @@ func Start(ctx context.Context, c Config) (_ *Stack, err error) {
 			_ = s.Close(stopped) // all it could say is that it has not waited
 		}
 	}()
-	if s.aws, err = listen(c.AWS); err != nil {
+	if s.aws, err = listen("AWS", c.AWS); err != nil {
 		return nil, err
 	}
-	if s.api, err = listen(c.API); err != nil {
+	if s.api, err = listen("API", c.API); err != nil {
 		return nil, err
 	}
 	s.graph, err = parsed.Resolve(template.Inputs{
@@ -154,11 +159,17 @@ func Start(ctx context.Context, c Config) (_ *Stack, err error) {
 		return nil, err
 	}
 	prune(cache, time.Now())
+	if err := s.addWatch(ctx, c); err != nil {
+		return nil, err
+	}
+	if c.Building != nil {
+		c.Building()
+	}
 	binaries, err := s.build(ctx, root, cache)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.wire(ctx, c, binaries); err != nil {
+	if err := s.wire(c, binaries); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -316,23 +327,16 @@ type server struct {
 	done     chan error
 }
 
-func listen(address string) (*server, error) {
+func listen(setting, address string) (*server, error) {
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, fmt.Errorf("stack: address %q: %w", address, err)
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, fmt.Errorf("stack: address %q: only loopback addresses are served: nothing here asks for credentials", address)
-	}
 	listener, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("stack: something else listens on %s: end it, or choose another address", address)
+		return nil, &AddressError{setting, address, errTaken}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("stack: %w", err)
+		return nil, &AddressError{setting, address, err}
 	}
 	return &server{listener: listener, done: make(chan error, 1)}, nil
 }

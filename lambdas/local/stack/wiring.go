@@ -3,12 +3,14 @@ package stack
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"example.com/arvo/lambdas/local/bus"
@@ -38,15 +40,12 @@ func (s *Stack) at(logicalID string) string {
 }
 
 // wire makes every service of the graph and connects them.
-func (s *Stack) wire(ctx context.Context, c Config, binaries map[string]string) error {
+func (s *Stack) wire(c Config, binaries map[string]string) error {
 	draws := latency.NewSource(fault.Rand(c.Seed, "latency"))
 	if err := s.addTables(c, draws); err != nil {
 		return err
 	}
 	if err := s.addQueues(c, draws); err != nil {
-		return err
-	}
-	if err := s.addWatch(ctx, c); err != nil {
 		return err
 	}
 	if err := s.addFunctions(c, draws, binaries); err != nil {
@@ -373,5 +372,8 @@ func (s *Stack) addWatch(ctx context.Context, c Config) (err error) {
 		o.Groups = append(o.Groups, xray.Group{Name: g.Name, ARN: g.ARN, Expression: g.FilterExpression})
 	}
 	s.watch, err = watch.Start(ctx, o)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return &AddressError{"XRay", c.XRay, errTaken}
+	}
 	return err
 }

@@ -72,15 +72,30 @@ Conditions: QUANTITY[(FILTER,...)] OP NUMBER, such as 'completed_rate(C=4)>=76',
 'e2e_p99<500ms@stable', 'lost==0', 'drain<=1.1*predicted'. One that cannot be read lists what there is.
 
 Exit status: 0 measured, and every --assert holds; 1 it could not be done; 2 it may not be believed: a cell is not valid, or the run
-was interrupted; 99 an --assert does not hold. (go run makes 1 of all but 0: go build ./loadtest.)
+was interrupted; 99 an --assert does not hold, of a run that may be believed. (go run makes 1 of all but 0: go build ./loadtest.)
 `
 
-// parse reads the command line. Errors are told on w, with the usage where that helps.
+// A wanted value says what it wants when it is given something else.
+type wanted struct {
+	flag.Value
+	what string
+}
+
+func (v wanted) Set(s string) error {
+	if v.Value.Set(s) != nil {
+		return errors.New("want " + v.what)
+	}
+	return nil
+}
+
+// parse reads the command line. Errors are told on w, and so is the usage where it is asked for.
 func parse(args []string, w io.Writer) (options, error) {
 	o := options{parameters: parameters{}}
 	f := flag.NewFlagSet("loadtest", flag.ContinueOnError)
-	f.SetOutput(w)
-	f.Usage = func() {
+	f.SetOutput(io.Discard) // it tells the usage with each error
+	f.Usage = func() {}
+	usage := func() {
+		f.SetOutput(w)
 		fmt.Fprintln(w, "usage: go run ./loadtest [flags]\n\nWith no flags: builds and starts the stack of template.yaml, and a minute later tells what limits it.")
 		fmt.Fprintln(w, "\nExperiments:")
 		for _, e := range experiment.Catalog() {
@@ -129,16 +144,38 @@ func parse(args []string, w io.Writer) (options, error) {
 		return err
 	})
 	f.StringVar(&o.out, "out", "", "`folder` for the results; a new one beneath the folder for temporary files by default")
-	if err := f.Parse(args); err != nil {
+	fail := func(format string, a ...any) (options, error) {
+		err := fmt.Errorf(format, a...)
+		fmt.Fprintf(w, "loadtest: %v; see --help\n", err)
 		return o, err
+	}
+	values := map[string]flag.Value{}
+	f.VisitAll(func(f *flag.Flag) {
+		values[f.Name] = f.Value
+		if of, ok := f.Value.(flag.Getter); ok {
+			switch of.Get().(type) {
+			case time.Duration:
+				f.Value = wanted{of, "a time such as 50ms or 2m"}
+			case float64:
+				f.Value = wanted{of, "a number"}
+			case int, uint64:
+				f.Value = wanted{of, "a whole number"}
+			}
+		}
+	})
+	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+		f.VisitAll(func(f *flag.Flag) { f.Value = values[f.Name] }) // their defaults are told by what they are
+		usage()
+		return o, err
+	} else if err != nil {
+		return fail("%v", err)
 	}
 	given := map[string]bool{}
 	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
-
-	fail := func(format string, a ...any) (options, error) {
-		err := fmt.Errorf(format, a...)
-		fmt.Fprintln(w, "loadtest:", err)
-		return o, err
+	for _, name := range []string{"experiment", "stages", "rates", "endpoint-url"} {
+		if given[name] && strings.TrimSpace(f.Lookup(name).Value.String()) == "" {
+			return fail("--%s is empty: leave it out, or say what is meant", name)
+		}
 	}
 	if o.seed == 0 {
 		o.seed = rand.Uint64N(1<<32) + 1
@@ -150,7 +187,7 @@ func parse(args []string, w io.Writer) (options, error) {
 	}
 	switch {
 	case f.NArg() > 0:
-		return fail("%q is not a flag; see --help", f.Arg(0))
+		return fail("%q is not a flag", f.Arg(0))
 	case !slices.Contains([]string{onLocal, onAWS, onSim}, o.target):
 		return fail("--target %s: there are local, aws and sim", o.target)
 	case o.endpoint != "" && given["target"] && o.target != onLocal:
@@ -162,6 +199,11 @@ func parse(args []string, w io.Writer) (options, error) {
 	}
 	if o.endpoint != "" {
 		o.target = onEndpoint
+	}
+	for _, c := range o.conditions {
+		if err := c.Asks(o.target == onSim); err != nil {
+			return fail("--assert: %v", err)
+		}
 	}
 	for _, only := range []struct {
 		flags   []string

@@ -22,7 +22,10 @@ type folder struct {
 	file    *os.File
 }
 
-const subjectsFile = "subjects.csv.gz"
+const (
+	subjectsFile = "subjects.csv.gz"
+	reportFile   = "report.html"
+)
 
 // newFolder returns the folder at path, which is made if it is not there, or a new one. One that has results in it already is
 // refused: they are never overwritten.
@@ -36,7 +39,7 @@ func newFolder(path, id string) (*folder, error) {
 	}
 	err := os.Mkdir(path, 0o755)
 	if made := err == nil; made || errors.Is(err, fs.ErrExist) {
-		for _, name := range []string{"results.json", "report.html", "timeseries.csv", "bench.txt", subjectsFile} {
+		for _, name := range []string{"results.json", reportFile, "timeseries.csv", "bench.txt", subjectsFile} {
 			if _, err := os.Lstat(filepath.Join(path, name)); err == nil {
 				return nil, fmt.Errorf("--out %s: there is a %s already; results are not overwritten", path, name)
 			} else if !errors.Is(err, fs.ErrNotExist) {
@@ -77,7 +80,7 @@ func (f *folder) write(r results.Results) error {
 		name  string
 		write func(io.Writer, results.Results) error
 	}{
-		{"report.html", report.HTML}, {"timeseries.csv", results.WriteTimeseries}, {"bench.txt", results.WriteBench},
+		{reportFile, report.HTML}, {"timeseries.csv", results.WriteTimeseries}, {"bench.txt", results.WriteBench},
 	} {
 		faults = append(faults, results.Save(filepath.Join(f.path, part.name), func(w io.Writer) error { return part.write(w, r) }))
 	}
@@ -91,4 +94,13 @@ func (f *folder) write(r results.Results) error {
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// page returns where the report is, and "" if it could not be written.
+func (f *folder) page() string {
+	path := filepath.Join(f.path, reportFile)
+	if _, err := os.Lstat(path); err != nil {
+		return ""
+	}
+	return path
 }

@@ -32,7 +32,10 @@ func main() {
 	ctx, stop := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go heed(signals, stop, func() { os.Exit(130) }) // what is left to restore is kept on disk
+	go heed(signals, stop, func() {
+		fmt.Fprintln(os.Stderr, "loadtest: left at once; a stack that was changed still is: the next run on it puts it back")
+		os.Exit(130)
+	})
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -92,7 +95,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		r.Assertions = append(r.Assertions, c.Check(*r))
 	}
 	err = folder.write(*r) // before the verdict: a run that fails is the one that is looked at
-	t.conclude(*r, folder.path)
+	t.conclude(*r, folder.page())
 	if err != nil {
 		return fail(err)
 	}
@@ -311,8 +314,8 @@ func (t *terminal) header(run results.Run) {
 	}
 }
 
-// conclude tells the findings once more, what may not be believed, and where everything is.
-func (t *terminal) conclude(r results.Results, folder string) {
+// conclude tells the findings once more, what may not be believed, and where the page is, if there is one.
+func (t *terminal) conclude(r results.Results, page string) {
 	t.line("")
 	if len(r.Experiments) > 1 { // of one it has just been said
 		for _, e := range r.Experiments {
@@ -368,7 +371,9 @@ func (t *terminal) conclude(r results.Results, folder string) {
 	if r.Run.Interrupted != "" {
 		t.line("%s", t.bad("not complete: "+r.Run.Interrupted))
 	}
-	t.line("%s", filepath.Join(folder, "report.html"))
+	if page != "" {
+		t.line("%s", page)
+	}
 }
 
 func prefixed(prefix, s string) string {

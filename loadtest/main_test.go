@@ -55,11 +55,21 @@ func TestACommandLineThatMeansNothingIsRefused(t *testing.T) {
 		{"an experiment that is none", "--experiment E99", "E99"},
 		{"arrivals that are none", "--arrivals foo", "foo"},
 		{"an unknown flag", "--nonsense", "nonsense"},
+		{"a time without a unit", "--work 5", `invalid value "5" for flag -work: want a time such as 50ms`},
+		{"a rate that is a word", "--rate x", `invalid value "x" for flag -rate: want a number`},
+		{"half a batch", "--batch 1.5", `invalid value "1.5" for flag -batch: want a whole number`},
+		{"experiments that are none", "--experiment=", "--experiment is empty"},
+		{"rates that are none", "--target sim --rates=", "--rates is empty"},
+		{"a condition that a forecast has nothing for", "--target sim --assert lost==0", "a forecast has no lost, it has: stable, drained, offered_rate"},
+		{"a condition that only a forecast has something for", "--assert settled_rate>5", "only a forecast has settled_rate, a measured cell has: valid"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var out, told bytes.Buffer
 			if code := run(t.Context(), strings.Fields(test.args), &out, &told); code != results.ExitError {
 				t.Errorf("exit code %d", code)
+			}
+			if line := told.String(); strings.Count(line, "\n") != 1 || !strings.HasPrefix(line, "loadtest: ") || !strings.HasSuffix(line, "; see --help\n") {
+				t.Errorf("not one line that says where help is:\n%s", line)
 			}
 			if !strings.Contains(told.String(), test.want) {
 				t.Errorf("%q is not in:\n%s", test.want, told.String())
@@ -98,6 +108,45 @@ func TestASignalThatComesTwiceAtOnceIsOne(t *testing.T) {
 			t.Errorf("left %v before it was asked for again", asked.Sub(at))
 		}
 	})
+}
+
+func TestHelpIsToldWhenAskedFor(t *testing.T) {
+	var told bytes.Buffer
+	if code := run(t.Context(), []string{"--help"}, io.Discard, &told); code != results.ExitOK {
+		t.Errorf("exit code %d", code)
+	}
+	for _, want := range []string{"usage: go run ./loadtest", "E9 ", "-work long", "99 an --assert does not hold, of a run that may be believed", "(default 1)"} {
+		if !strings.Contains(told.String(), want) {
+			t.Errorf("%q is not in:\n%s", want, told.String())
+		}
+	}
+	if strings.Contains(told.String(), "default 0") || strings.Contains(told.String(), "panic") {
+		t.Errorf("defaults of nothing:\n%s", told.String())
+	}
+}
+
+// A remover takes a folder away when something is written to it.
+type remover struct {
+	bytes.Buffer
+	folder string
+}
+
+func (r *remover) Write(p []byte) (int, error) {
+	if err := os.RemoveAll(r.folder); err != nil {
+		return 0, err
+	}
+	return r.Buffer.Write(p)
+}
+
+func TestAReportThatIsNotThereIsNotNamed(t *testing.T) {
+	said := &remover{folder: filepath.Join(t.TempDir(), "results")}
+	var told bytes.Buffer
+	if code := run(t.Context(), []string{"--target", "sim", "--rates", "10", "--duration", "2s", "--out", said.folder}, said, &told); code != results.ExitError {
+		t.Errorf("exit code %d", code)
+	}
+	if !strings.Contains(told.String(), reportFile) || strings.Contains(said.String(), reportFile) {
+		t.Errorf("said %q, told %q", said.String(), told.String())
+	}
 }
 
 func TestWithoutAStackNothingIsLeftBehind(t *testing.T) {

@@ -82,6 +82,34 @@ func ParseCondition(expr string) (*Condition, error) {
 // String returns the condition as it was written.
 func (c *Condition) String() string { return c.expr }
 
+// Asks tells what is wrong with a condition on a forecast, or on cells that are measured, whatever comes of them: neither has all that the
+// other has.
+func (c *Condition) Asks(forecast bool) error {
+	wrong := func(whose string, has string) error {
+		return fmt.Errorf("condition %q: %s: %s", c.expr, whose, has)
+	}
+	of := func(has func(quantity) bool) string {
+		return names(slices.DeleteFunc(slices.Clone(quantities), func(q quantity) bool { return !has(q) }), func(q quantity) string { return q.name })
+	}
+	switch {
+	case !forecast && c.quantity.cell == nil:
+		return wrong("only a forecast has "+c.quantity.name+", a measured cell has", of(func(q quantity) bool { return q.cell != nil }))
+	case !forecast:
+		return nil
+	case c.quantity.level == nil:
+		return wrong("a forecast has no "+c.quantity.name+", it has", of(func(q quantity) bool { return q.level != nil }))
+	case c.relative || c.test != nil && slices.ContainsFunc(c.test.limits, func(l limit) bool { return l.predicted }):
+		return wrong("a forecast is a prediction", "there is none of it")
+	}
+	level := row{level: &Level{}}
+	for _, f := range c.filters {
+		if f.attribute.number != nil && f.attribute.number(level) == nil {
+			return wrong("a forecast has no "+f.attribute.name, "its rates are chosen by rate, and by exp")
+		}
+	}
+	return nil
+}
+
 // Check reads a condition and checks it. One that cannot be read does not hold, and its value says why.
 func Check(expr string, r Results) Assertion {
 	c, err := ParseCondition(expr)

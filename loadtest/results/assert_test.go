@@ -172,3 +172,32 @@ func FuzzParseCondition(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatCannotBeAskedIsKnownBefore(t *testing.T) {
+	for _, test := range []struct {
+		expr     string
+		forecast bool
+		want     string // "" for nothing
+	}{
+		{"lost==0", false, ""},
+		{"lost==0", true, "a forecast has no lost, it has: stable, drained, offered_rate, "},
+		{"settled_rate>5", true, ""},
+		{"settled_rate>5", false, "only a forecast has settled_rate, a measured cell has: valid, stable, "},
+		{"completed_rate(C=4)>=76", false, ""},
+		{"completed_rate(C=4)>=76", true, "a forecast has no C"},
+		{"completed_rate(rate>100,exp=fitted)>=76@stable", true, ""},
+		{"completed_rate/predicted in 0.9..1.1", true, "a forecast is a prediction"},
+		{"drain<=1.1*predicted", true, "a forecast is a prediction"},
+		{"drain<=1.1*predicted", false, ""},
+		{"stable", true, ""},
+	} {
+		c, err := ParseCondition(test.expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = c.Asks(test.forecast)
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s of a forecast (%t): %v, want %q", test.expr, test.forecast, err, test.want)
+		}
+	}
+}

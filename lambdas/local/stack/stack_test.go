@@ -723,7 +723,7 @@ func TestStartRefuses(t *testing.T) {
 		want   string
 	}{
 		{"an address that others can reach", stack.Config{API: "0.0.0.0:0"}, "only loopback addresses are served"},
-		{"an address without a port", stack.Config{AWS: "127.0.0.1"}, "missing port"},
+		{"an address without a port", stack.Config{AWS: "127.0.0.1"}, "a loopback address and a port are due"},
 		{"a template that is not there", stack.Config{Template: "nowhere.yaml"}, "nowhere.yaml"},
 		{"a template without its sources, and says where they are named", stack.Config{Template: elsewhere}, ": ApiLambda: CodeUri lambdas/api_lambda is no folder beside the template"},
 		{"a schedule that is none, and says where", stack.Config{Template: seldom},

@@ -544,11 +544,11 @@ func TestEqualChartsHaveEqualBytes(t *testing.T) {
 }
 
 func TestDataIsNotChanged(t *testing.T) {
-	x, y := []float64{3, 1, 2}, []float64{1, math.NaN(), 5}
-	p := Plot{Series: []Series{{X: x, Y: y}}, Areas: []Area{{X: x, Lo: y, Hi: y}}, Marks: []Mark{{3, "b"}, {1, "a"}}}
+	x, y, hi := []float64{3, 1, 2}, []float64{1, math.NaN(), 5}, []float64{2, 4, 6}
+	p := Plot{Series: []Series{{X: x, Y: y}}, Areas: []Area{{X: x, Lo: y, Hi: hi}}, Marks: []Mark{{3, "b"}, {1, "a"}}}
 	p.SVG(Wide)
-	if !slices.Equal(x, []float64{3, 1, 2}) || y[0] != 1 || y[2] != 5 || p.Marks[0].Text != "b" {
-		t.Errorf("x %v, y %v, marks %v", x, y, p.Marks)
+	if !slices.Equal(x, []float64{3, 1, 2}) || y[0] != 1 || y[2] != 5 || !slices.Equal(hi, []float64{2, 4, 6}) || p.Marks[0].Text != "b" {
+		t.Errorf("x %v, y %v, hi %v, marks %v", x, y, hi, p.Marks)
 	}
 }
 

@@ -57,7 +57,14 @@ func (a *api) getSubjectByQuery(w http.ResponseWriter, r *http.Request) {
 
 func (a *api) getSubject(w http.ResponseWriter, r *http.Request, candidates []string) {
 	ctx := r.Context()
-	wait, err := waitOf(r)
+	query := r.URL.Query()
+	for _, name := range []string{"wait", "after"} {
+		if len(query[name]) > 1 {
+			a.fail(w, r, newProblem(http.StatusBadRequest, "bad-query", "The query cannot be used", name+": it is given more than once"))
+			return
+		}
+	}
+	wait, err := waitOf(query.Get("wait"))
 	if err != nil {
 		a.fail(w, r, err)
 		return
@@ -70,7 +77,7 @@ func (a *api) getSubject(w http.ResponseWriter, r *http.Request, candidates []st
 		a.fail(w, r, err)
 		return
 	}
-	events, next, err := a.responses.Events(ctx, head.Subject, r.URL.Query().Get("after"))
+	events, next, err := a.responses.Events(ctx, head.Subject, query.Get("after"))
 	if errors.Is(err, store.ErrCursor) {
 		err = newProblem(http.StatusBadRequest, "bad-query", "The query cannot be used", "after: "+err.Error())
 	}
@@ -130,8 +137,7 @@ func (a *api) head(ctx context.Context, subjects []string) (store.Head, error) {
 	return store.Head{}, store.ErrNotFound
 }
 
-func waitOf(r *http.Request) (time.Duration, error) {
-	s := r.URL.Query().Get("wait")
+func waitOf(s string) (time.Duration, error) {
 	if s == "" {
 		return 0, nil
 	}

@@ -141,6 +141,8 @@ func TestAQueryThatCannotBeUsed(t *testing.T) {
 		{"a wait of 0", path + "?wait=0", 200},
 		{"a wait below a second", path + "?wait=0.01", 200},
 		{"an empty wait", path + "?wait=", 200},
+		{"two waits", path + "?wait=0&wait=0", 400},
+		{"two pages at once", path + "?after=&after=", 400},
 		{"a wait of 11", path + "?wait=11", 400},
 		{"a wait a little over 10", path + "?wait=10.001", 400},
 		{"a negative wait", path + "?wait=-1", 400},

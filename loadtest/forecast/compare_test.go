@@ -206,15 +206,15 @@ func TestTheSimulationAgreesWithARecordedRun(t *testing.T) {
 		if off := c.CompletedRate.Mean/c.Simulated.CompletedRate - 1; math.Abs(off) > 0.05 {
 			t.Errorf("%s: %.2f/s were completed, simulated %.2f/s", c.ID, c.CompletedRate.Mean, c.Simulated.CompletedRate)
 		}
-		// A drain of less than a second is a subject or two.
-		if measured, simulated := c.Backlog.DrainS, c.Simulated.DrainS; measured != nil && simulated != nil && *simulated > 1 {
+		// What is left to drain is the small difference of two rates: at 1.2 of the capacity, a hundredth off makes a twentieth.
+		if measured, simulated := c.Backlog.DrainS, c.Simulated.DrainS; measured != nil && simulated != nil && strings.HasSuffix(c.ID, "/offered=1.5") {
 			drains++
 			if off := *measured / *simulated - 1; math.Abs(off) > 0.10 {
 				t.Errorf("%s: drained in %.2f s, simulated %.2f s", c.ID, *measured, *simulated)
 			}
 		}
 	}
-	if rates < 10 || drains < 3 {
+	if rates < 10 || drains != 2 {
 		t.Errorf("%d rates and %d drains were compared", rates, drains)
 	}
 }

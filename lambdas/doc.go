@@ -54,6 +54,7 @@
 //	services/*         the business, one folder each: pure handlers behind contracts, effects through a declared port
 //	services           the list of their contracts
 //	broker             Arvo event <-> EventBridge and SQS
+//	sdkhttp            the HTTP client under the AWS SDK's clients
 //	store              the three DynamoDB tables
 //	api_lambda         package main: REST API in front, response sink behind
 //	federated_handler  package main: hosts the services
@@ -66,7 +67,7 @@
 //
 // Imports point one way, towards what knows less:
 //
-//	api_lambda, federated_handler ──▶ services, broker, store, telemetry
+//	api_lambda, federated_handler ──▶ services, broker, store, sdkhttp, telemetry
 //	services, broker, store, telemetry ──▶ arvo ──▶ nothing of ours but jsontext
 //	services/fulfilment ──▶ the contracts of the services that it calls
 //	local ──▶ telemetry/segment, telemetry/tracetree, dashboards/body, dashboards/draw

@@ -42,17 +42,18 @@ var rules = []rule{
 	{folder: "lambdas/services/fulfilment/...", ours: []string{"lambdas/arvo", "lambdas/services/inventory", "lambdas/services/payment", "lambdas/services/shipping"}, stdOnly: true},
 	{folder: "lambdas/services/*/...", ours: []string{"lambdas/arvo"}, stdOnly: true},
 	{folder: "lambdas/broker/...", ours: []string{"lambdas/arvo"}, never: []string{otel}},
+	{folder: "lambdas/sdkhttp", never: []string{otel}},
 	{folder: "lambdas/store", ours: []string{"lambdas/arvo"}, never: []string{otel}},
 	{folder: "lambdas/store/storetest", ours: []string{"lambdas/local/table", "lambdas/local/template", "lambdas/local/wire"}, never: []string{otel}}, // for tests
-	{folder: "lambdas/api_lambda/...", ours: []string{"lambdas/arvo", "lambdas/services/...", "lambdas/broker", "lambdas/store", "telemetry"}},
-	{folder: "lambdas/federated_handler/...", ours: []string{"lambdas/arvo", "lambdas/services/...", "lambdas/broker", "lambdas/store", "telemetry"}},
+	{folder: "lambdas/api_lambda/...", ours: []string{"lambdas/arvo", "lambdas/services/...", "lambdas/broker", "lambdas/store", "lambdas/sdkhttp", "telemetry"}},
+	{folder: "lambdas/federated_handler/...", ours: []string{"lambdas/arvo", "lambdas/services/...", "lambdas/broker", "lambdas/store", "lambdas/sdkhttp", "telemetry"}},
 	{folder: "lambdas/local/template/..."},
 	{folder: "lambdas/local/...", ours: []string{"telemetry/segment", "telemetry/tracetree", "dashboards/body", "dashboards/draw"}},
 	{folder: "telemetry/segment/...", never: []string{aws, otel}},
 	{folder: "telemetry/tracetree/...", ours: []string{"telemetry/segment"}, never: []string{aws, otel}},
-	{folder: "telemetry/trace/...", ours: []string{"lambdas/arvo", "telemetry/segment", "telemetry/tracetree"}},                       // arvo: a subject's trace is in the subject, and there is one reader of subjects
-	{folder: "telemetry", ours: []string{"lambdas/arvo", "lambdas/broker", "telemetry/segment"}},                                      // broker: its Observer and Delivery, and the form of trace headers
-	{folder: "loadtest/...", ours: []string{"dashboards/draw", "telemetry/segment", "telemetry/tracetree", "lambdas/local/template"}}, // template: what is simulated is what template.yaml says
+	{folder: "telemetry/trace/...", ours: []string{"lambdas/arvo", "lambdas/sdkhttp", "telemetry/segment", "telemetry/tracetree"}},                       // arvo: a subject's trace is in the subject, and there is one reader of subjects
+	{folder: "telemetry", ours: []string{"lambdas/arvo", "lambdas/broker", "telemetry/segment"}},                                                         // broker: its Observer and Delivery, and the form of trace headers
+	{folder: "loadtest/...", ours: []string{"dashboards/draw", "telemetry/segment", "telemetry/tracetree", "lambdas/local/template", "lambdas/sdkhttp"}}, // template: what is simulated is what template.yaml says
 	{folder: "dashboards/..."},
 }
 
@@ -127,7 +128,7 @@ func TestFaults(t *testing.T) {
 		{
 			"telemetry is one folder, not all that is beneath it",
 			goPackage{"lambdas/api_lambda", []string{module + "/telemetry", module + "/telemetry/segment"}, nil},
-			[]string{"lambdas/api_lambda imports telemetry/segment: lambdas/api_lambda may import of this module only lambdas/arvo, lambdas/services/..., lambdas/broker, lambdas/store, telemetry, lambdas/jsontext"},
+			[]string{"lambdas/api_lambda imports telemetry/segment: lambdas/api_lambda may import of this module only lambdas/arvo, lambdas/services/..., lambdas/broker, lambdas/store, lambdas/sdkhttp, telemetry, lambdas/jsontext"},
 		},
 		{
 			"a folder without a rule is a fault",

@@ -52,6 +52,7 @@ import (
 
 	"example.com/arvo/lambdas/arvo"
 	"example.com/arvo/lambdas/broker"
+	"example.com/arvo/lambdas/sdkhttp"
 	"example.com/arvo/lambdas/services"
 	"example.com/arvo/lambdas/store"
 	"example.com/arvo/telemetry"
@@ -89,6 +90,7 @@ func setup(ctx context.Context, getenv func(string) string) (lambda.Handler, err
 	if err != nil {
 		return nil, err
 	}
+	cfg.HTTPClient = sdkhttp.Client(cfg.HTTPClient)
 	t.AWS(&cfg)
 	responses := store.NewResponses(dynamodb.NewFromConfig(cfg), table, time.Now)
 	publisher := broker.NewPublisher(broker.PublisherConfig{Client: eventbridge.NewFromConfig(cfg), Bus: bus, Observer: t})

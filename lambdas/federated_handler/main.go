@@ -58,6 +58,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"example.com/arvo/lambdas/broker"
+	"example.com/arvo/lambdas/sdkhttp"
 	"example.com/arvo/lambdas/services"
 	"example.com/arvo/lambdas/store"
 	"example.com/arvo/telemetry"
@@ -93,6 +94,7 @@ func setup(ctx context.Context, getenv func(string) string) (*broker.Consumer, *
 	if err != nil {
 		return nil, nil, err
 	}
+	cfg.HTTPClient = sdkhttp.Client(cfg.HTTPClient)
 	t.AWS(&cfg)
 	tables := dynamodb.NewFromConfig(cfg)
 	workflows := store.NewWorkflows(tables, workflowTable, time.Now)

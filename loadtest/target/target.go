@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"example.com/arvo/lambdas/sdkhttp"
 	"example.com/arvo/loadtest/experiment"
 )
 
@@ -182,7 +183,7 @@ func (s *Stack) connect() error {
 		}
 		s.aws.HTTPClient = &http.Client{Transport: s.http}
 	}
-	s.aws.HTTPClient = bounded{s.aws.HTTPClient}
+	s.aws.HTTPClient = bounded{sdkhttp.Client(s.aws.HTTPClient)}
 	s.client = s.aws.HTTPClient
 	s.aws.Retryer = func() aws.Retryer {
 		return retry.NewStandard(func(o *retry.StandardOptions) {

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/xray"
 	"github.com/aws/smithy-go/logging"
 
+	"example.com/arvo/lambdas/sdkhttp"
 	"example.com/arvo/telemetry/segment"
 	"example.com/arvo/telemetry/tracetree"
 )
@@ -166,6 +167,7 @@ func (c *command) connect(ctx context.Context) (*viewer, error) {
 	if c.endpoint != "" {
 		cfg.BaseEndpoint = &c.endpoint
 	}
+	cfg.HTTPClient = sdkhttp.Client(cfg.HTTPClient)
 	client := xray.NewFromConfig(cfg, func(o *xray.Options) {
 		if c.endpoint != "" { // the flag wins over AWS_ENDPOINT_URL_XRAY
 			o.BaseEndpoint = &c.endpoint
@@ -182,8 +184,7 @@ func (c *command) connect(ctx context.Context) (*viewer, error) {
 		if cfg.Region == "" {
 			cfg.Region = "us-east-1"
 		}
-		// Nothing heals there by waiting. The SDK may still lose a race against an endpoint that answers at once: it closes the
-		// request's body while net/http has not finished with it, which closes the connection under the answer.
+		// Nothing heals there by waiting.
 		cfg.Retryer = func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = 4, 20*time.Millisecond })
 		}

@@ -217,7 +217,7 @@ func BenchmarkQueueToLambda(b *testing.B) {
 			s := start(b, stack.Config{Parameters: map[string]string{
 				"RequestsBatchSize": "1", "RequestsConcurrency": strconv.Itoa(concurrency), "TraceSampleRate": "0",
 			}})
-			mappings := lambda.New(lambda.Options{Region: stack.Region, BaseEndpoint: aws.String(s.AWSURL()), Credentials: s.queues.Options().Credentials, HTTPClient: s.http})
+			mappings := s.lambda()
 			enable := func(on bool) {
 				_, err := mappings.UpdateEventSourceMapping(b.Context(), &lambda.UpdateEventSourceMappingInput{UUID: aws.String(s.Output("RequestsMappingId")), Enabled: aws.Bool(on)})
 				if err != nil {

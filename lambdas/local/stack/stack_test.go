@@ -30,6 +30,7 @@ import (
 
 	"example.com/arvo/lambdas/local/fault"
 	"example.com/arvo/lambdas/local/stack"
+	"example.com/arvo/lambdas/sdkhttp"
 )
 
 // TestMain runs four tests at a time, on however few cores: they mostly wait, for messages to come again and leases to end.
@@ -46,6 +47,7 @@ type system struct {
 	*stack.Stack
 	t      testing.TB
 	http   *http.Client
+	config aws.Config
 	events *eventbridge.Client
 	queues *sqs.Client
 	tables *dynamodb.Client
@@ -63,11 +65,12 @@ func start(t testing.TB, c stack.Config) *system {
 		t.Fatal(err)
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 200}
+	client := &http.Client{Transport: transport}
 	config := aws.Config{
-		Region: stack.Region, BaseEndpoint: aws.String(s.AWSURL()), HTTPClient: &http.Client{Transport: transport},
+		Region: stack.Region, BaseEndpoint: aws.String(s.AWSURL()), HTTPClient: sdkhttp.Client(client),
 		Credentials: credentials.NewStaticCredentialsProvider("any", "any", ""),
 	}
-	sys := &system{Stack: s, t: t, http: &http.Client{Transport: transport}, events: eventbridge.NewFromConfig(config), queues: sqs.NewFromConfig(config), tables: dynamodb.NewFromConfig(config)}
+	sys := &system{Stack: s, t: t, http: client, config: config, events: eventbridge.NewFromConfig(config), queues: sqs.NewFromConfig(config), tables: dynamodb.NewFromConfig(config)}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()

@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
@@ -44,11 +43,7 @@ const (
 )
 
 // A person asks X-Ray as the CLI does: through the API, with nothing but a subject.
-func (s *system) xray() *xray.Client {
-	return xray.New(xray.Options{
-		Region: stack.Region, BaseEndpoint: aws.String(s.AWSURL()), HTTPClient: s.http, Credentials: credentials.NewStaticCredentialsProvider("any", "any", ""),
-	})
-}
+func (s *system) xray() *xray.Client { return xray.NewFromConfig(s.config) }
 
 // traceOf is the trace that a subject names, in its member meta.trace.
 func (s *system) traceOf(subject string) string {
@@ -486,11 +481,7 @@ func (f foreign) stamp(event string, sampled bool) string {
 	return strings.TrimSuffix(event, "}") + fmt.Sprintf(`,"traceparent":"00-%s-%s-%s"}`, f.trace.W3C(), f.span, flags)
 }
 
-func (s *system) lambda() *lambda.Client {
-	return lambda.New(lambda.Options{
-		Region: stack.Region, BaseEndpoint: aws.String(s.AWSURL()), HTTPClient: s.http, Credentials: credentials.NewStaticCredentialsProvider("any", "any", ""),
-	})
-}
+func (s *system) lambda() *lambda.Client { return lambda.NewFromConfig(s.config) }
 
 // setenv changes a variable of a function.
 func (s *system) setenv(function, name, value string) {

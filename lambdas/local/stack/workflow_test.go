@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -257,9 +256,7 @@ func (s *system) anHourLater(subject string) {
 // enable turns the mapping of a function on or off: without it, the function is a service that never answers.
 func (s *system) enable(function string, on bool) {
 	s.t.Helper()
-	client := lambda.New(lambda.Options{
-		Region: stack.Region, BaseEndpoint: aws.String(s.AWSURL()), HTTPClient: s.http, Credentials: credentials.NewStaticCredentialsProvider("any", "any", ""),
-	})
+	client := s.lambda()
 	list, err := client.ListEventSourceMappings(s.t.Context(), &lambda.ListEventSourceMappingsInput{FunctionName: &function})
 	if err != nil || len(list.EventSourceMappings) != 1 {
 		s.t.Fatal(list, err)

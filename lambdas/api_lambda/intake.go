@@ -133,6 +133,9 @@ func (a *api) event(ctx context.Context, body []byte) (arvo.Event, error) {
 		return arvo.Event{}, newProblem(http.StatusNotFound, "unknown-type", "No service accepts this type",
 			fmt.Sprintf("type %q is not in GET /contracts", clip(in.Type)))
 	}
+	if in.Data == nil || in.Data[0] != '{' {
+		return arvo.Event{}, wrongField("/data", "it is required and must be an object")
+	}
 	version, err := contract.Version(orLatest(in.Version))
 	if err != nil {
 		return arvo.Event{}, wrongField("/version", fmt.Sprintf("%s has no version %q", in.Type, clip(in.Version)))
@@ -225,8 +228,6 @@ func readEnvelope(body []byte) (envelope, error) {
 	switch {
 	case in.Type == "":
 		return envelope{}, wrongField("/type", "it is required: the type of a service's event, such as com.payment.charge")
-	case in.Data == nil || in.Data[0] != '{':
-		return envelope{}, wrongField("/data", "it is required and must be an object")
 	case members["accesscontrol"] != nil && in.AccessControl == "" && string(members["accesscontrol"]) != "null":
 		return envelope{}, wrongField("/accesscontrol", "it must not be empty")
 	case len(in.AccessControl) > maxAccessControl:

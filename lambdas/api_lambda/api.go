@@ -23,7 +23,7 @@ type api struct {
 	responses *store.Responses
 	publisher *broker.Publisher
 	telemetry *telemetry.Telemetry
-	region    string
+	region    string        // whose console shows the traces; "" where none does
 	flight    time.Duration // how long a request may be in flight: a little longer than an invocation may last
 	routes    map[string]route
 }
@@ -92,9 +92,9 @@ func (a *api) getHealth(w http.ResponseWriter, r *http.Request) {
 	}{"ok"})
 }
 
-// traceURL is the trace in the console.
+// traceURL is the trace in the console, "" where there is none.
 func (a *api) traceURL(traceID string) string {
-	if traceID == "" {
+	if traceID == "" || a.region == "" {
 		return ""
 	}
 	return "https://" + a.region + ".console.aws.amazon.com/cloudwatch/home?region=" + a.region + "#xray:traces/" + traceID

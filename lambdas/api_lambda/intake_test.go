@@ -231,6 +231,26 @@ func TestTheSubjectLeadsToTheTrace(t *testing.T) {
 	}
 }
 
+func TestTheAnswerLinksTheTraceInTheConsole(t *testing.T) {
+	const trace = "1-65647c1a-2b3c4d5e6f708192a3b4c5d6"
+	for _, c := range []struct{ name, region, trace, want string }{
+		{"of a region", "eu-central-1", trace, "https://eu-central-1.console.aws.amazon.com/cloudwatch/home?region=eu-central-1#xray:traces/" + trace},
+		{"which no region shows", "", trace, ""},
+		{"where there is none", "eu-central-1", "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := newAPI(api{region: c.region}).traceURL(c.trace); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+	var a accepted
+	deploy(t).post(t, charge).into(t, http.StatusAccepted, &a)
+	if !strings.HasSuffix(a.Links.Trace, "#xray:traces/"+trace) {
+		t.Errorf("the answer links %+v", a.Links)
+	}
+}
+
 // Who invokes the function by himself sends no trace header.
 func TestARequestWithoutATraceBeginsOne(t *testing.T) {
 	d := deploy(t)

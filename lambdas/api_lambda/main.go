@@ -45,6 +45,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -94,11 +95,19 @@ func setup(ctx context.Context, getenv func(string) string) (lambda.Handler, err
 	t.AWS(&cfg)
 	responses := store.NewResponses(dynamodb.NewFromConfig(cfg), table, time.Now)
 	publisher := broker.NewPublisher(broker.PublisherConfig{Client: eventbridge.NewFromConfig(cfg), Bus: bus, Observer: t})
-	f, err := newFunction(services.Contracts(), responses, publisher, sqs.NewFromConfig(cfg), t, cfg.Region)
+	f, err := newFunction(services.Contracts(), responses, publisher, sqs.NewFromConfig(cfg), t, consoleRegion(cfg))
 	if err != nil {
 		return nil, err
 	}
 	return t.Lambda(f), nil
+}
+
+// consoleRegion is the region whose console shows the traces: none does where AWS is stood in for (AWS_ENDPOINT_URL).
+func consoleRegion(cfg aws.Config) string {
+	if cfg.BaseEndpoint != nil {
+		return ""
+	}
+	return cfg.Region
 }
 
 func newFunction(list []*arvo.Contract, responses *store.Responses, publisher *broker.Publisher, queue broker.QueueAPI, t *telemetry.Telemetry, region string) (*function, error) {

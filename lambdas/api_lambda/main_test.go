@@ -19,6 +19,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
@@ -337,6 +338,26 @@ func TestSetupNamesWhatIsMissing(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A trace of a stack on one's own machine is in no region's console.
+func TestTheConsoleIsThatOfAWS(t *testing.T) {
+	for _, c := range []struct{ name, endpoint, want string }{
+		{"on AWS", "", "eu-central-1"},
+		{"behind another endpoint", "http://127.0.0.1:4566", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv("AWS_REGION", "eu-central-1")
+			t.Setenv("AWS_ENDPOINT_URL", c.endpoint)
+			cfg, err := config.LoadDefaultConfig(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := consoleRegion(cfg); got != c.want {
+				t.Errorf("the console is that of %q, want %q", got, c.want)
+			}
+		})
+	}
 }
 
 func TestAnInvocationOfNeitherKindIsAnError(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -111,5 +112,39 @@ func TestWhatIsNotUsedIsRemovedAfterAMonth(t *testing.T) {
 	}
 	if prune(cache, time.Now()); says(t, before) != "before" {
 		t.Error("what was used again is gone")
+	}
+}
+
+// Where a file is in the way, the message names it, and says what the folder was for and why there.
+func TestAFolderForBinariesThatCannotBeMade(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, variable string
+		says           []string
+	}{
+		{"of the user's cache", "XDG_CACHE_HOME", []string{"the folder for the functions' binaries: mkdir ", file}},
+		{"of temporary files, without a HOME", "TMPDIR", []string{"the folder for the functions' binaries (it is there because ", file}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if runtime.GOOS != "linux" {
+				t.Skip("the variables are Linux's")
+			}
+			for _, v := range []string{"HOME", "XDG_CACHE_HOME", "TMPDIR"} {
+				t.Setenv(v, "")
+			}
+			t.Setenv(c.variable, file)
+			dir, err := cacheDir()
+			if err == nil {
+				t.Fatalf("it is %s", dir)
+			}
+			for _, part := range c.says {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("the message is %q, without %q", err, part)
+				}
+			}
+		})
 	}
 }

@@ -67,7 +67,8 @@
 //
 // Imports point one way, towards what knows less:
 //
-//	api_lambda, federated_handler ──▶ services, broker, store, sdkhttp, telemetry
+//	api_lambda, federated_handler ──▶ services, broker, store, telemetry, sdkhttp
+//	telemetry/trace, loadtest ──▶ sdkhttp
 //	services, broker, store, telemetry ──▶ arvo ──▶ nothing of ours but jsontext
 //	services/fulfilment ──▶ the contracts of the services that it calls
 //	local ──▶ telemetry/segment, telemetry/tracetree, dashboards/body, dashboards/draw

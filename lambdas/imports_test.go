@@ -73,6 +73,15 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 }
 
+// Without sdkhttp's client, calls that have succeeded are repeated now and then.
+func TestWhoLoadsTheConfigurationOfAWSHasTheMendedClient(t *testing.T) {
+	for _, p := range listModule(t) {
+		if slices.Contains(p.Imports, aws+"aws-sdk-go-v2/config") && !slices.Contains(p.Deps, module+"/lambdas/sdkhttp") {
+			t.Errorf("%s loads a configuration of AWS's SDK without lambdas/sdkhttp", p.ImportPath)
+		}
+	}
+}
+
 // TestFaults shows that an arrow that points back is seen: the module itself gives no occasion to.
 func TestFaults(t *testing.T) {
 	for _, test := range []struct {

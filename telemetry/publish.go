@@ -99,6 +99,18 @@ func (t *Telemetry) Publishing(ctx context.Context, events []arvo.Event) {
 	}
 }
 
+// Repeated links the trace of a request that has been made before to that of its subject, whose first event is request. Only who
+// publishes nothing need call it: [Telemetry.Publishing] sees by itself that an event is of another trace.
+func (t *Telemetry) Repeated(ctx context.Context, request arvo.Event) {
+	s := scopeOf(ctx)
+	if s == nil || s.invocation == nil || s.invocation.recording == nil {
+		return
+	}
+	if sc, ok := parseTraceparent(request.Traceparent); ok && sc.TraceID() != s.invocation.span.TraceID() {
+		s.invocation.link(sc)
+	}
+}
+
 // announce reports spans directly beneath the root, which are in progress.
 func (t *Telemetry) announce(r *root, within []segment.Document) {
 	r.mu.Lock()

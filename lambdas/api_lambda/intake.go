@@ -92,8 +92,11 @@ func (a *api) postEvents(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	if head.Request != nil && head.Status == store.Pending {
+	switch {
+	case head.Request != nil && head.Status == store.Pending:
 		err = a.publisher.Publish(ctx, *head.Request)
+	case head.Request != nil: // it is answered by now
+		a.telemetry.Repeated(ctx, *head.Request)
 	}
 	if key != "" {
 		// Whatever became of it, a retry need not wait. If this fails, it waits for the flight to end.

@@ -83,8 +83,8 @@ func run(args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int 
 	<-stopped
 	asked := time.Now()
 
-	if n := s.Backlog(); n > 0 {
-		fmt.Fprintf(stdout, "finishing %d messages, for up to %v; Ctrl-C again leaves them\n", n, drainTime)
+	if s.Backlog() > 0 {
+		fmt.Fprintf(stdout, "finishing what is under way, for up to %v; Ctrl-C again leaves it\n", drainTime)
 	}
 	closing, giveUp := context.WithTimeout(context.Background(), drainTime)
 	defer giveUp()

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -89,18 +91,20 @@ func TestARequestIsSentAsItIs(t *testing.T) {
 	}
 }
 
-func TestABodyThatCannotBeReadIsNotSent(t *testing.T) {
+func TestABodyOfAnotherLengthIsNotSent(t *testing.T) {
 	broken := errors.New("the disk is gone")
 	for _, test := range []struct {
 		name string
 		body io.Reader
-		want error
+		want string
 	}{
-		{"a body that fails", io.MultiReader(strings.NewReader("fo"), failing{broken}), broken},
-		{"a body that is shorter than it says", strings.NewReader("fo"), io.ErrUnexpectedEOF},
+		{"a body that fails", io.MultiReader(strings.NewReader("fo"), failing{broken}), "of 4 bytes: the disk is gone"},
+		{"a body that is shorter than it says", strings.NewReader("fo"), "of 4 bytes: unexpected EOF"},
+		{"a body that is longer than it says", strings.NewReader("fourteen"), "has more than its 4 bytes"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://127.0.0.1", io.NopCloser(test.body))
+			body := &closeable{Reader: test.body}
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1", body)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,8 +113,11 @@ func TestABodyThatCannotBeReadIsNotSent(t *testing.T) {
 				t.Error("it was sent")
 				return nil, nil
 			})).Do(r)
-			if !errors.Is(err, test.want) {
-				t.Errorf("the error is %v, want %v", err, test.want)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("the error is %v, want %s", err, test.want)
+			}
+			if !body.closed {
+				t.Error("the body is left open")
 			}
 		})
 	}
@@ -120,8 +127,71 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
+type closeable struct {
+	io.Reader
+	closed bool
+}
+
+func (c *closeable) Close() error {
+	c.closed = true
+	return nil
+}
+
+// The caller's request can be sent again, and ends with its context.
+func TestTheCallersRequestStaysAsItIs(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://127.0.0.1", strings.NewReader("four"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := r.Body
+	_, err = sdkhttp.Client(doFunc(func(sent *http.Request) (*http.Response, error) {
+		return nil, sent.Context().Err()
+	})).Do(r)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("the error is %v, want the context's", err)
+	}
+	if r.Body != body {
+		t.Error("the request has another body")
+	}
+}
+
+// A connection that counts its writes.
+type connection struct {
+	net.Conn
+	writes *atomic.Int32
+}
+
+func (c connection) Write(b []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(b)
+}
+
+func TestASmallRequestLeavesInOneWrite(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	defer server.Close()
+	var writes atomic.Int32
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		return connection{conn, &writes}, err
+	}}
+	defer transport.CloseIdleConnections()
+	events := eventbridge.New(eventbridge.Options{
+		Region: "eu-north-1", Credentials: credentials.NewStaticCredentialsProvider("any", "any", ""), BaseEndpoint: &server.URL,
+		HTTPClient: sdkhttp.Client(&http.Client{Transport: transport}),
+		Retryer:    aws.NopRetryer{},
+	})
+	_, _ = events.PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{{Detail: aws.String(`{"a":1}`)}}}) // the answer is none
+	if n := writes.Load(); n != 1 {
+		t.Errorf("%d writes", n)
+	}
+}
+
 func TestTheSDKsOwnClientIsTheDefault(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/elsewhere", http.StatusFound) // the SDK's own follows no redirect
+	}))
 	defer server.Close()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader("four"))
 	if err != nil {
@@ -133,7 +203,7 @@ func TestTheSDKsOwnClientIsTheDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	if resp.StatusCode != http.StatusTeapot {
+	if resp.StatusCode != http.StatusFound {
 		t.Errorf("the answer is %s", resp.Status)
 	}
 }

@@ -656,6 +656,26 @@ func TestARepeatedRequestGoesOnInTheTraceOfTheFirst(t *testing.T) {
 	}
 }
 
+// A request that has been answered publishes nothing when it is repeated, and its trace is linked to the subject's all the same.
+func TestARepeatedRequestIsLinkedToTheFirst(t *testing.T) {
+	t.Parallel()
+	s := start(t, stack.Config{})
+	subject := s.post("com.payment.charge", charge, "Idempotency-Key", "k")
+	if v, _ := s.get(subject, 10); v.Status != "completed" {
+		t.Fatal(v)
+	}
+	status, again, header := s.call("POST", "/events", `{"type":"com.payment.charge","data":`+charge+`}`, "Idempotency-Key", "k")
+	if status != http.StatusAccepted || again["subject"] != subject {
+		t.Fatal(status, again)
+	}
+	trace := strings.TrimPrefix(strings.Split(header.Get("X-Amzn-Trace-Id"), ";")[0], "Root=")
+	eventually(t, "the trace of the repeated request leads to the subject's", func() bool {
+		return slices.ContainsFunc(tracetree.Build(s.documents(trace)[trace]).Spans, func(span *tracetree.Span) bool {
+			return slices.ContainsFunc(span.Links, func(l segment.Link) bool { return l.TraceID.String() == s.traceOf(subject) })
+		})
+	})
+}
+
 // An event that somebody puts on the bus belongs to the trace that it or its entry names, and else to one that begins with
 // the bus.
 func TestEventsFromOutside(t *testing.T) {

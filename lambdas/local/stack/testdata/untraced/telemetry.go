@@ -35,6 +35,7 @@ func (*Telemetry) Handler(next arvo.Handler) arvo.Handler   { return next }
 func (*Telemetry) AWS(*aws.Config)                          {}
 func (*Telemetry) Publishing(context.Context, []arvo.Event) {}
 func (*Telemetry) Published(context.Context, broker.Entry)  {}
+func (*Telemetry) Repeated(context.Context, arvo.Event)     {}
 func (*Telemetry) Accepted(context.Context, arvo.Event)     {}
 func (*Telemetry) Duplicate(context.Context, arvo.Event)    {}
 

@@ -120,7 +120,8 @@ func TestRefusals(t *testing.T) {
 	})
 	t.Run("the address comes from the environment", func(t *testing.T) {
 		t.Setenv("AWS_ENDPOINT_URL", answering(t, 200, map[string]string{"/Traces": `{"Traces":[]}`}))
-		if out, code := runCommand(t.Context(), id); code != exitFailed || !strings.Contains(out, "no trace "+id+" in http://127.0.0.1") {
+		const clients = `'annotation.client_trace_id = "`
+		if out, code := runCommand(t.Context(), id); code != exitFailed || !strings.Contains(out, "no trace "+id+" in http://127.0.0.1") || !strings.Contains(out, clients) {
 			t.Errorf("exit %d: %s", code, out)
 		}
 	})

@@ -108,7 +108,16 @@ func notFound(q *question, r *recording, where string) error {
 		return errors.New(b.String())
 	}
 	b.WriteString("\n  Was it sampled? Of a request that was not (Sampled=0, see the parameter TraceSampleRate) nothing is recorded, and nothing can be seen afterwards.")
-	b.WriteString("\n  Is it young? Documents take a few seconds to arrive: --wait 30s waits for them. Is this the right region and account?")
+	b.WriteString("\n  Is it young? Documents take a few seconds to arrive: ")
+	if q.trace.IsZero() {
+		b.WriteString("ask again in a moment, a subject is searched for once.")
+	} else {
+		b.WriteString("--wait 30s waits for them.")
+	}
+	b.WriteString(" Is this the right region and account?")
+	if !q.trace.IsZero() && len(q.subjects) == 0 {
+		fmt.Fprintf(&b, "\n  Is it a client's own trace, of its traceparent? A request is traced apart from its client's trace and names it; `aws xray get-trace-summaries` finds\n  the request by --filter-expression 'annotation.client_trace_id = \"%s\"'.", q.trace.W3C())
+	}
 	return errors.New(b.String())
 }
 

@@ -252,6 +252,7 @@ func TestForeignSubjectsAreSearchedFor(t *testing.T) {
 			{"with control characters, which no annotation has", "a\x01b", time.Hour, 2, "subject  a\uFFFDb"},
 			{"longer than annotations are", strings.Repeat("ü", 900), time.Hour, 2, "subject  üü"},
 			{"of which nobody knows", "nobody", -1, 121, "no trace of the subject \"nobody\""},
+			{"of which nobody knows, and for which waiting does not help", "nobody", -1, 121, "a subject is searched for once"},
 		} {
 			time.Sleep(time.Until(bubble.Add(45 * 24 * time.Hour)))
 			r := newRecorder(1)

@@ -182,7 +182,7 @@ func (t *Tree) Notes() []Problem {
 // String is which delivery it is, as "delivery 1 of 2" or "deliveries 1 to 3 of 4".
 func (d Delivery) String() string {
 	if d.Again {
-		return fmt.Sprintf("delivery %d of %d, a duplicate", d.First, d.Of)
+		return fmt.Sprintf("a duplicate of delivery %d of %d", d.First, d.Of)
 	}
 	if d.First == d.Last {
 		return fmt.Sprintf("delivery %d of %d", d.First, d.Of)

@@ -52,7 +52,7 @@ func TestDeliveries(t *testing.T) {
 		{"an event that was published twice is two messages", append(way, delivered(10, 2, 9, 12, "m", 1), delivered(11, 2, 19, 22, "n", 2)),
 			[]string{"m delivery 1 of 1 aa0000000000000a", "n delivery 1 of 2 -", "n delivery 2 of 2 aa0000000000000b"}, false},
 		{"a duplicate, which the queue does not count", append(way, delivered(10, 2, 9, 12, "m", 1), delivered(11, 2, 19, 22, "m", 1)),
-			[]string{"m delivery 1 of 1 aa0000000000000a", "m delivery 1 of 1, a duplicate aa0000000000000b"}, false},
+			[]string{"m delivery 1 of 1 aa0000000000000a", "m a duplicate of delivery 1 of 1 aa0000000000000b"}, false},
 		{"receivers who do not count", append(way, received(10, 2, "requests", "federated_handler", 9, 12), received(11, 2, "requests", "federated_handler", 19, 22)),
 			[]string{" delivery 1 of 2 aa0000000000000a", " delivery 2 of 2 aa0000000000000b"}, false},
 		{"a count that nobody can have counted", append(way, delivered(10, 2, 9, 12, "m", 1<<40)),

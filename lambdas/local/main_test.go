@@ -250,7 +250,7 @@ func TestASecondCtrlCLeavesWorkUndone(t *testing.T) {
 			}
 			continue
 		case code := <-ended:
-			if code != 1 || !strings.Contains(stdout.String(), "Ctrl-C again leaves them") || !strings.Contains(stderr.String(), "were not handled") {
+			if code != 1 || !strings.Contains(stdout.String(), "Ctrl-C again leaves it") || !strings.Contains(stderr.String(), "stack: accepted events were not handled: 1") {
 				t.Errorf("exit %d\n%s%s", code, stdout.String(), stderr.String())
 			}
 		}

@@ -262,7 +262,7 @@ func (s *Stack) drain(ctx context.Context) error {
 		case <-tick.C:
 		case <-ctx.Done():
 			if working+waiting > 0 {
-				return fmt.Errorf("stack: %d accepted events were not handled", working+waiting)
+				return fmt.Errorf("stack: accepted events were not handled: %d", working+waiting)
 			}
 			return nil
 		}
@@ -271,7 +271,7 @@ func (s *Stack) drain(ctx context.Context) error {
 }
 
 // Backlog is how much accepted work there is: events on the bus, messages in the queues that feed functions, asynchronous
-// events, running invocations. An event that is being handled counts as message or asynchronous event, and as invocation.
+// events, running invocations. An event that is being handled is both message and invocation: the larger number counts.
 func (s *Stack) Backlog() int {
 	working, waiting := s.backlog()
 	return working + waiting
@@ -300,7 +300,7 @@ func (s *Stack) backlog() (working, waiting int) {
 		waiting += c.InFlight
 	}
 	if running > 0 {
-		return working + waiting + running, 0
+		return max(working+waiting, running), 0
 	}
 	return working, waiting
 }

@@ -159,6 +159,9 @@ func (t *Telemetry) consume(ctx context.Context, s *scope, d broker.Delivery, qu
 		)
 	}
 	if inv := s.invocation; inv != nil && span.IsRecording() {
+		if inv.cold { // Lambda may have held the message until the function had started
+			span.SetAttributes(semconv.FaaSColdstart(true))
+		}
 		inv.link(span.SpanContext())
 	}
 	return ctx, span
@@ -176,7 +179,8 @@ func (inv *invocation) link(message trace.SpanContext) {
 
 // crossed reports the bus, beneath the sender's span if there is one, and the queue that a message came by, if there is one, and
 // returns the context of the last one's span. No such hop reports itself: whoever receives does, under ids that are derived, so that a second
-// delivery overwrites the first one's. The queue tells how often it has given the message out, if more than once.
+// delivery overwrites the first one's. The queue tells how often it has given the message out, if more than once, and when it first did, if
+// that was not when the function took it: the function had to start, or it was a delivery before this one.
 func (t *Telemetry) crossed(ctx context.Context, s *scope, creation trace.SpanContext, sender segment.ID, d broker.Delivery) context.Context {
 	sent := d.SentAt
 	if sent.IsZero() || sent.After(d.ReceivedAt) {
@@ -204,7 +208,7 @@ func (t *Telemetry) crossed(ctx context.Context, s *scope, creation trace.SpanCo
 			ResourceARN: s.invocation.queueARN,
 		}
 		queue.ID = segment.HopID(traceID, queue.ParentID, queue.Origin, queue.Name)
-		if d.Receives > 1 {
+		if d.Receives > 1 || s.invocation.cold {
 			addMetadata(&queue, string(keyReceives), segment.Int(int64(d.Receives)))
 			addMetadata(&queue, string(semconv.MessagingMessageIDKey), segment.String(clip(d.MessageID, maxText)))
 			if !d.FirstReceivedAt.IsZero() {

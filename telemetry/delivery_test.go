@@ -146,24 +146,37 @@ func TestTheLogOfAFailureNamesItsMessage(t *testing.T) {
 	}
 }
 
-// Of a delivery that died nothing may be known; that there was one, the next one tells.
-func TestTheQueueTellsOfEarlierDeliveries(t *testing.T) {
+// Of a delivery that died nothing may be known; that there was one, the next one tells. And a message that had to wait for the function to
+// start was not in the queue for so long.
+func TestTheQueueTellsWhenItGaveTheMessageOut(t *testing.T) {
 	first := time.Now().Add(-30 * time.Second).Truncate(time.Millisecond)
-	for _, receives := range []int{1, 3} {
-		h := &host{world: newWorld(t, nil)}
-		h.service = h.Handler(newCharge(nil))
-		m := record(t, "m-1", request(t, "e-1", `{"amount":1}`, true))
-		m.Attributes["ApproximateReceiveCount"], m.Attributes["ApproximateFirstReceiveTimestamp"] = fmt.Sprint(receives), fmt.Sprint(first.UnixMilli())
-		if _, err := h.function().Invoke(invocationContext(t, batchHeader, time.Minute), batch(t, m)); err != nil {
-			t.Fatal(err)
-		}
-		want := map[string]string{}
-		if receives > 1 {
-			want = map[string]string{"arvo.message.receives": "3", "messaging.message.id": "m-1", "arvo.message.first_received_at": first.UTC().Format(time.RFC3339Nano)}
-		}
-		if diff := cmp.Diff(want, metadata(one(t, h.sent(), "arvo-requests"))); diff != "" {
-			t.Errorf("receive %d: %s", receives, diff)
-		}
+	h := &host{world: newWorld(t, nil)}
+	h.service = h.Handler(newCharge(nil))
+	f := h.function()
+	for _, c := range []struct {
+		name     string
+		receives int
+		queue    map[string]string
+		cold     string // what the message says
+	}{
+		{"with the first invocation", 1, map[string]string{"arvo.message.receives": "1", "messaging.message.id": "m-1", "arvo.message.first_received_at": first.UTC().Format(time.RFC3339Nano)}, "true"},
+		{"with another", 1, map[string]string{}, ""},
+		{"once more", 3, map[string]string{"arvo.message.receives": "3", "messaging.message.id": "m-1", "arvo.message.first_received_at": first.UTC().Format(time.RFC3339Nano)}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := record(t, "m-1", request(t, "e-1", `{"amount":1}`, true))
+			m.Attributes["ApproximateReceiveCount"], m.Attributes["ApproximateFirstReceiveTimestamp"] = fmt.Sprint(c.receives), fmt.Sprint(first.UnixMilli())
+			if _, err := f.Invoke(invocationContext(t, batchHeader, time.Minute), batch(t, m)); err != nil {
+				t.Fatal(err)
+			}
+			docs := h.sent()
+			if diff := cmp.Diff(c.queue, metadata(one(t, docs, "arvo-requests"))); diff != "" {
+				t.Error(diff)
+			}
+			if cold := metadata(one(t, docs, "arvo-federated_handler"))["faas.coldstart"]; cold != c.cold {
+				t.Errorf("the message says %q of a cold start", cold)
+			}
+		})
 	}
 }
 

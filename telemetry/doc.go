@@ -50,7 +50,8 @@
 // A bus does not tell to the receiver when it took an event in, but for the second. The segment of a bus begins at the event's own
 // time, if that is within that second or later. Else the begin is not known: the segment begins at the latest time that it can have been,
 // often at its end, and says so in its metadata (arvo.bus.begin_unknown). A queue that has given a message out more than once tells how often
-// (arvo.message.receives, arvo.message.first_received_at): of a delivery that died nothing else may be known.
+// (arvo.message.receives, arvo.message.first_received_at): of a delivery that died nothing else may be known. So does one whose message came with the first invocation
+// of a process, and the message says faas.coldstart: it shows how long Lambda kept the message until the function had started.
 //
 // With ARVO_TRACE_HOPS=off a message hangs on the creation of its event, without bus and queue between. That is for an X-Ray that should
 // not like segments which a stranger sends of a bus.

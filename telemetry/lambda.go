@@ -30,6 +30,7 @@ type invocation struct {
 	resource        *segment.AWS // of its segments: the function, with the id of the request; nil when no document is made
 	queue, queueARN string       // that the batch came from; "" for another trigger
 	links           int          // of the invocation's span to messages
+	cold            bool         // the first of its process
 
 	mu    sync.Mutex
 	open  map[*root]struct{}
@@ -67,8 +68,8 @@ func (l *tracedLambda) Invoke(ctx context.Context, payload []byte) (out []byte, 
 	if inv.queueARN, messages = batchOf(payload); messages > 0 {
 		inv.queue = lastPart(inv.queueARN, ':')
 	}
-	cold := t.warm.CompareAndSwap(false, true)
-	t.metrics.invocation(inv, messages, cold)
+	inv.cold = t.warm.CompareAndSwap(false, true)
+	t.metrics.invocation(inv, messages, inv.cold)
 
 	requestID := ""
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
@@ -104,7 +105,7 @@ func (l *tracedLambda) Invoke(ctx context.Context, payload []byte) (out []byte, 
 		}
 		if span.IsRecording() {
 			inv.recording = span
-			span.SetAttributes(semconv.FaaSInvocationID(requestID), semconv.FaaSColdstart(cold), triggerOf(messages))
+			span.SetAttributes(semconv.FaaSInvocationID(requestID), semconv.FaaSColdstart(inv.cold), triggerOf(messages))
 			if messages > 0 {
 				span.SetAttributes(semconv.MessagingBatchMessageCount(messages))
 			}

@@ -193,6 +193,15 @@ func standard(subject string) string {
 	return subject
 }
 
+// ofClient is the filter expression that finds the requests of a client's own trace, if the question may be about one: they have traces of
+// their own, which name the client's.
+func (q *question) ofClient() string {
+	if q.trace.IsZero() || len(q.subjects) > 0 {
+		return ""
+	}
+	return `annotation.client_trace_id = "` + q.trace.W3C() + `"`
+}
+
 // expression is the filter expression that finds the traces of the subjects.
 func (q *question) expression() string {
 	quote := strings.NewReplacer(`\`, `\\`, `"`, `\"`)

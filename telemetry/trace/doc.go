@@ -28,7 +28,7 @@
 //	   242 ms   7.00 ms                   █        DynamoDB PutItem arvo-responses
 //	   249 ms   7.00 ms                    █       DynamoDB UpdateItem arvo-responses
 //
-// How long it took, and which part of it the last event to arrive was worked on, waited in queues or was on its way over a bus, and of which
+// How long it took (and, where the trace goes on after it, when whoever took the request had the first answer), and which part of it the last event to arrive was worked on, waited in queues or was on its way over a bus, and of which
 // nothing is known. Where one event leads to the next, these are the sums of the lines of queues and buses, whatever a sender did after it
 // had sent; of branches it is the one that came back last. No moment counts twice. Then, if there are any, what the subject still waits for, and the
 // failures with their causes. Then the hops: when each began after the first, how long it took, its bar. ✗ marks faults, ! errors that the
@@ -40,6 +40,8 @@
 //
 //	delivery 1 of 2: not reported     the queue counted it, and the receiver was killed, or its documents were lost
 //	in progress: its process ended    what a process announced before it sent an event, and never completed
+//	cold start, 40 ms of the queue's time
+//	                                  the queue had given the message out, and Lambda kept it until the function had started
 //	2 messages, times of the last     the event was published twice; bus and queue tell of the last time only
 //	began elsewhere, in span ...      the parent is a span of the client, or of a foreign producer, who does not report to X-Ray
 //	≤ 79.0 ms                         the bus had the event by then; it was made earlier, and nobody knows when it was published
@@ -69,6 +71,9 @@
 // annotation "subject", back from now in windows of six hours, until a window beyond the last find has nothing or thirty days
 // are over, which is how long X-Ray keeps traces. X-Ray bills for the traces that a search looks at. A request that was not
 // sampled left nothing: nobody can tell it from one that never was, and the message says so.
+//
+// A trace id of which X-Ray has nothing may be that of a client's own trace, which it sent in traceparent: the last day's requests that name it
+// are searched for. One is shown; of several, the ids are told.
 //
 // Within one trace, a client may send the requests for several subjects. Of these, the one that was asked for is shown, counted and checked, in
 // --json as well, and how many others there are is said; by the trace's id, all are shown.

@@ -61,6 +61,11 @@ func (d *drawing) summary(b *strings.Builder) {
 		}
 	}
 	verdict := []string{duration(d.times.Duration)}
+	if at := d.standing.answered; at != 0 {
+		if after := duration(at.Sub(d.times.Start)); after != verdict[0] {
+			verdict = append(verdict, "first answer after "+after)
+		}
+	}
 	if faults > 0 {
 		verdict = append(verdict, d.in(red, count(faults, "fault", "faults")))
 	}
@@ -387,10 +392,21 @@ func linkedBy(t *tracetree.Tree, id segment.TraceID) string {
 		if client, ok := s.Annotation("client_trace_id"); ok && client.String() == id.W3C() {
 			return "the client's own trace"
 		}
-		for _, l := range s.Links {
-			if l.TraceID == id && s.Origin == segment.OriginFunction {
-				return "an invocation of " + s.Name
-			}
+		if !slices.ContainsFunc(s.Links, func(l segment.Link) bool { return l.TraceID == id }) {
+			continue
+		}
+		root := s // of what one process did
+		for root.Parent != nil && !root.IsBus() && !root.IsQueue() && !root.IsCreation() {
+			root = root.Parent
+		}
+		_, message := s.Annotation("event_type")
+		switch {
+		case root.Origin == segment.OriginStage:
+			return "the subject's: its request was made before, and this one repeats it"
+		case root.IsCreation() || root.IsBus() || root.IsQueue() || message:
+			return "an invocation of " + s.Name
+		case s.Segment() != nil:
+			return "an event that " + s.Segment().Name + " took"
 		}
 	}
 	return ""

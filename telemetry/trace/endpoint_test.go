@@ -83,6 +83,7 @@ func TestRecordedAnswer(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	newcomer(t)
+	const noSummaries = `{"TraceSummaries":[]}`
 	const id = "1-386d4380-000000000000000000000001"
 	for _, test := range []struct {
 		name, failure, want string
@@ -98,7 +99,7 @@ func TestRefusals(t *testing.T) {
 		{"the API's port", `{"title":"There is nothing here","status":404,"detail":"see GET /openapi.json"}`, "is not X-Ray: give the address", 404},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			out, code := runCommand(t.Context(), "--endpoint-url", answering(t, test.status, map[string]string{"/Traces": test.failure}), id)
+			out, code := runCommand(t.Context(), "--endpoint-url", answering(t, test.status, map[string]string{"/Traces": test.failure, "/TraceSummaries": noSummaries}), id)
 			if code != exitFailed || !strings.Contains(out, test.want) {
 				t.Errorf("exit %d, no %q in %s", code, test.want, out)
 			}
@@ -119,7 +120,7 @@ func TestRefusals(t *testing.T) {
 		}
 	})
 	t.Run("the address comes from the environment", func(t *testing.T) {
-		t.Setenv("AWS_ENDPOINT_URL", answering(t, 200, map[string]string{"/Traces": `{"Traces":[]}`}))
+		t.Setenv("AWS_ENDPOINT_URL", answering(t, 200, map[string]string{"/Traces": `{"Traces":[]}`, "/TraceSummaries": noSummaries}))
 		const clients = `'annotation.client_trace_id = "`
 		if out, code := runCommand(t.Context(), id); code != exitFailed || !strings.Contains(out, "no trace "+id+" in http://127.0.0.1") || !strings.Contains(out, clients) {
 			t.Errorf("exit %d: %s", code, out)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
+
+	"example.com/arvo/telemetry/segment"
 )
 
 // errInterrupted is the failure of a run that was asked to end.
@@ -24,8 +26,11 @@ func explain(err error, where string) error {
 		op      *net.OpError
 		missing *aws.MissingRegionError
 		strange *smithy.DeserializationError
+		several *severalRequests
 	)
 	switch {
+	case errors.As(err, &several):
+		return err
 	case errors.Is(err, context.Canceled):
 		return errInterrupted
 	case errors.As(err, &missing), strings.Contains(err.Error(), "Missing Region"):
@@ -116,9 +121,28 @@ func notFound(q *question, r *recording, where string) error {
 	}
 	b.WriteString(" Is this the right region and account?")
 	if !q.trace.IsZero() && len(q.subjects) == 0 {
-		fmt.Fprintf(&b, "\n  Is it a client's own trace, of its traceparent? A request is traced apart from its client's trace and names it; `aws xray get-trace-summaries` finds\n  the request by --filter-expression 'annotation.client_trace_id = \"%s\"'.", q.trace.W3C())
+		fmt.Fprintf(&b, "\n  Is it a client's own trace, of its traceparent? No request of the last day names it; `aws xray get-trace-summaries` finds older ones\n  by --filter-expression '%s'.", q.ofClient())
 	}
 	return errors.New(b.String())
+}
+
+// severalRequests is the failure of a question about a client's own trace that does not say which of its requests is meant.
+type severalRequests struct {
+	client   segment.TraceID
+	requests []segment.TraceID
+}
+
+func (e *severalRequests) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s is a client's own trace, and %d requests of the last day name it, each with a trace of its own; ask for one of", e.client, len(e.requests))
+	for i, id := range e.requests {
+		if i == 10 {
+			fmt.Fprintf(&b, "\n  and %d more", len(e.requests)-i)
+			break
+		}
+		b.WriteString("\n  " + id.String())
+	}
+	return b.String()
 }
 
 func quoted(s string) string { return fmt.Sprintf("%q", cut(visible(s), 60)) }

@@ -398,10 +398,12 @@ func (f *fakeXRay) GetTraceSummaries(ctx context.Context, in *xray.GetTraceSumma
 	if in.EndTime.Sub(*in.StartTime) > 6*time.Hour {
 		return nil, &smithy.GenericAPIError{Code: "InvalidRequestException", Message: "the time range is too long"}
 	}
+	key := ""
 	var wanted []string
 	for _, part := range strings.Split(*in.FilterExpression, " OR ") {
-		value := strings.TrimSuffix(strings.TrimPrefix(part, `annotation.subject = "`), `"`)
-		wanted = append(wanted, strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(value))
+		name, value, _ := strings.Cut(part, ` = "`)
+		key = strings.TrimPrefix(name, "annotation.")
+		wanted = append(wanted, strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(strings.TrimSuffix(value, `"`)))
 	}
 	out := &xray.GetTraceSummariesOutput{}
 	for id, docs := range f.known() {
@@ -411,7 +413,7 @@ func (f *fakeXRay) GetTraceSummaries(ctx context.Context, in *xray.GetTraceSumma
 			continue
 		}
 		for _, s := range tree.Spans {
-			if v, ok := s.Annotation("subject"); ok && slices.Contains(wanted, v.String()) {
+			if v, ok := s.Annotation(key); ok && slices.Contains(wanted, v.String()) {
 				out.TraceSummaries = append(out.TraceSummaries, types.TraceSummary{Id: aws.String(id.String())})
 				break
 			}

@@ -268,7 +268,7 @@ func (v *viewer) show(ctx context.Context, c *command, stdout, stderr io.Writer,
 	return whole, nil
 }
 
-// find reads the traces of the question. For a check it waits until what is arriving has arrived: as long as time may mend something, and
+// find reads the traces of the question; a trace that is not there may be a client's own, whose requests are searched for once. For a check it waits until what is arriving has arrived: as long as time may mend something, and
 // for a young trace until two readings in a row are the same. With --wait it waits for the subject's answer as well. A subject is searched for
 // once: searches are slow, and X-Ray bills for them.
 func (v *viewer) find(ctx context.Context, c *command, stderr io.Writer) (*recording, *tracetree.Tree, []tracetree.Problem, error) {
@@ -276,7 +276,7 @@ func (v *viewer) find(ctx context.Context, c *command, stderr io.Writer) (*recor
 	ids := []segment.TraceID{q.trace}
 	if q.trace.IsZero() {
 		var err error
-		ids, err = search(ctx, v.xray, q, func() {
+		ids, err = search(ctx, v.xray, q.expression(), retention, func() {
 			fmt.Fprintln(stderr, "trace: the subject names no trace, and the last day has none; looking back 30 days (Ctrl-C ends it)")
 		})
 		if err != nil {
@@ -284,6 +284,7 @@ func (v *viewer) find(ctx context.Context, c *command, stderr io.Writer) (*recor
 		}
 	}
 	before := -1 // documents that the last reading had
+	ofClient := q.ofClient()
 	for {
 		record, tree, problems, err := v.read(ctx, q, ids, c.check)
 		if err != nil {
@@ -291,6 +292,18 @@ func (v *viewer) find(ctx context.Context, c *command, stderr io.Writer) (*recor
 		}
 		since := time.Since(began)
 		absent := len(tree.Spans) == 0
+		if absent && ofClient != "" {
+			requests, err := search(ctx, v.xray, ofClient, day, nil)
+			if err != nil {
+				return nil, nil, nil, err
+			}
+			if ofClient = ""; len(requests) == 1 {
+				ids = requests
+				continue
+			} else if len(requests) > 1 {
+				return nil, nil, nil, &severalRequests{q.trace, requests}
+			}
+		}
 		awaited := c.wait > 0 && since < c.wait && (absent && !q.trace.IsZero() || standingOf(tree, record).pending)
 		growing := before != len(record.docs) && !absent && time.Since(tree.Times().End.Time()) < youngAge
 		arriving := absent && !q.trace.IsZero() && time.Since(time.Unix(q.trace.Epoch(), 0)) < settledAge

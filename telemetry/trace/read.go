@@ -17,10 +17,11 @@ import (
 
 // What X-Ray allows and keeps.
 const (
-	batchSize = 5                   // trace ids of BatchGetTraces
-	window    = 6 * time.Hour       // of one search; longer ones are refused or sampled
-	retention = 30 * 24 * time.Hour // of traces
-	maxTraces = 50                  // of a subject that are read; it should have one
+	batchSize = 5             // trace ids of BatchGetTraces
+	window    = 6 * time.Hour // of one search; longer ones are refused or sampled
+	day       = 24 * time.Hour
+	retention = 30 * day // of traces
+	maxTraces = 50       // of a subject that are read; it should have one
 )
 
 // Ids that BatchGetTraces leaves unprocessed are asked for again, so many times and each time after twice as long. X-Ray has no way to say
@@ -199,18 +200,17 @@ func (r *recording) cut(p tracetree.Problem) bool {
 	return false
 }
 
-// search finds the traces of a subject by its annotation, the newest first. It looks back in windows until it has found
-// some and a window beyond has none, or there is nothing left to look at. far is called when the last day has nothing.
-func search(ctx context.Context, api xrayAPI, q *question, far func()) ([]segment.TraceID, error) {
-	expression := q.expression()
+// search finds traces by an annotation, the newest first; an empty expression finds none. It looks back in windows until it has found
+// some and a window beyond has none, or there is nothing left to look at. far is called when the last day has nothing, before more is looked at.
+func search(ctx context.Context, api xrayAPI, expression string, back time.Duration, far func()) ([]segment.TraceID, error) {
 	if expression == "" {
 		return nil, nil
 	}
 	var found []segment.TraceID
 	now := time.Now()
 	// Clocks differ: a trace may have begun in what is the future here.
-	for to := now.Add(time.Minute); now.Sub(to) < retention && len(found) < maxTraces; to = to.Add(-window) {
-		if len(found) == 0 && to.Before(now.Add(-24*time.Hour)) && far != nil {
+	for to := now.Add(time.Minute); now.Sub(to) < back && len(found) < maxTraces; to = to.Add(-window) {
+		if len(found) == 0 && to.Before(now.Add(-day)) && far != nil {
 			far()
 			far = nil
 		}

@@ -295,8 +295,14 @@ func (p *picture) deliveries(h tracetree.Hop, from *row, depth int) {
 		}
 		if d.Span != nil {
 			p.hop(d.Span, from, depth)
+			r := p.of[d.Span]
 			if d.Of > 1 || messages > 1 || d.Again {
-				p.of[d.Span].notes = append(p.of[d.Span].notes, note)
+				r.notes = append(r.notes, note)
+			}
+			if held, cold := h.ColdStart(d.Span); held > 0 {
+				r.notes = append(r.notes, "cold start, "+duration(held)+" of the queue's time")
+			} else if cold {
+				r.notes = append(r.notes, "cold start")
 			}
 			continue
 		}

@@ -16,6 +16,8 @@ const forgotten = 15 * time.Minute
 
 // A standing says whether the subject of a trace has had its answer, as far as the trace can tell.
 type standing struct {
+	answered segment.Time // when whoever took the request had first taken something in return; 0: not yet, or not in the trace
+
 	pending bool
 	stale   bool   // and nothing has happened for so long that waiting is no use
 	text    string // a sentence for a person; "" if there is nothing to say
@@ -32,7 +34,8 @@ func standingOf(t *tracetree.Tree, r *recording) standing {
 	if len(hops) == 0 {
 		return standing{}
 	}
-	requester, answered := requesterOf(t), false
+	requester := requesterOf(t)
+	var first segment.Time // answer
 	var open *tracetree.Hop
 	for i, h := range hops {
 		if h.GivenUp() { // whoever waited for it has gone on
@@ -45,18 +48,21 @@ func standingOf(t *tracetree.Tree, r *recording) standing {
 			continue
 		}
 		for _, c := range h.Consumers {
-			answered = answered || c.Name == requester
+			if c.Name == requester && c.Complete() && !c.Fault && !c.Error && (first == 0 || c.End < first) {
+				first = c.End
+			}
 		}
 	}
+	answered := first != 0
 	if answered && (len(r.full) > 0 || slices.ContainsFunc(t.Roots, func(s *tracetree.Span) bool { return s.Dangling })) {
-		return standing{} // what seems to be on its way may have got through by a document that was lost, or that X-Ray did not take
+		return standing{answered: first} // what seems to be on its way may have got through by a document that was lost, or that X-Ray did not take
 	}
 	var why string
 	switch {
 	case open != nil:
 		why = openBecause(*open)
 	case requester == "" || answered:
-		return standing{}
+		return standing{answered: first}
 	default:
 		why = "every event was received, and none came back to " + requester
 	}
@@ -72,7 +78,7 @@ func standingOf(t *tracetree.Tree, r *recording) standing {
 	if stale {
 		text = strings.TrimSuffix(text, " yet") + ", and nothing new for " + silence.Round(time.Minute).String()
 	}
-	return standing{pending: true, stale: stale, text: text + ": " + why}
+	return standing{answered: first, pending: true, stale: stale, text: text + ": " + why}
 }
 
 // requesterOf is the name of the function that took the client's request; "" if the trace does not begin with one.

@@ -147,6 +147,24 @@ func TestGolden(t *testing.T) {
 			return r, subject
 		}, command{}},
 		{"a narrow terminal", screen{40, true, false}, func() (*recorder, string) { return poison(18) }, command{check: true}},
+		{"a function that had to start", plainly, func() (*recorder, string) {
+			r, subject := charge(22)
+			for i := range r.docs {
+				if d := &r.docs[i]; d.Name == handler {
+					tell(d, "m-1", 1)
+					d.Metadata[0].Attributes = append(d.Metadata[0].Attributes, segment.Attribute{Key: "faas.coldstart", Value: segment.Bool(true)})
+				} else if d.Name == "arvo-requests" {
+					d.Metadata[0].Attributes = append(d.Metadata[0].Attributes,
+						segment.Attribute{Key: "messaging.message.id", Value: segment.String("m-1")}, segment.Attribute{Key: "arvo.message.first_received_at", Value: segment.String("2000-01-01T00:00:00.082Z")})
+				}
+			}
+			return r, subject
+		}, command{}},
+		{"a request that reads", plainly, func() (*recorder, string) {
+			r, _ := charge(23)
+			r.docs = r.docs[:3]
+			return r, r.trace.String()
+		}, command{check: true}},
 		{"a wide terminal", screen{200, true, false}, func() (*recorder, string) { return poison(19) }, command{}},
 		{"a subject that was not sampled", plainly, func() (*recorder, string) {
 			r := newRecorder(9)
@@ -294,6 +312,91 @@ func TestASubjectIsSearchedForOnce(t *testing.T) {
 			t.Errorf("%v\n%s", calls, out)
 		}
 	})
+}
+
+// TestAClientsOwnTraceLeadsToItsRequests, which have traces of their own.
+func TestAClientsOwnTraceLeadsToItsRequests(t *testing.T) {
+	const client = "4bf92f3577b34da6a3ce929d0e0e4736"
+	for _, test := range []struct {
+		name     string
+		requests int
+		argument string
+		want     []string
+		absent   string
+	}{
+		{"one is shown", 1, client, []string{"1-386d4380-000000000000000000000001  258 ms", "linked   1-4bf92f35-77b34da6a3ce929d0e0e4736  the client's own trace"}, "exit 1"},
+		{"of a header", 1, "00-" + client + "-00f067aa0ba902b7-01", []string{"1-386d4380-000000000000000000000001  258 ms"}, "exit 1"},
+		{"of several, one is to be chosen", 2, client, []string{"1-4bf92f35-77b34da6a3ce929d0e0e4736 is a client's own trace, and 2 requests of the last day name it", "\n  1-386d4380-000000000000000000000002", "exit 1"}, "X-Ray at"},
+		{"very many are counted", 13, client, []string{"13 requests", "\n  and 3 more\n"}, "X-Ray at"},
+		{"none", 0, client, []string{"no trace 1-4bf92f35-77b34da6a3ce929d0e0e4736", `annotation.client_trace_id = "` + client + `"`, "exit 1"}, "is a client's"},
+		{"a subject names its own trace", 1, subjectOn("com.payment.charge", "1-4bf92f35-77b34da6a3ce929d0e0e4736"), []string{"no trace 1-4bf92f35-77b34da6a3ce929d0e0e4736", "exit 1"}, "258 ms"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &fakeXRay{}
+				for n := range test.requests {
+					r, _ := charge(byte(n + 1))
+					for i := range r.docs {
+						if d := &r.docs[i]; d.Name == "POST /events" {
+							d.Annotations = append(d.Annotations, segment.Attribute{Key: "client_trace_id", Value: segment.String(client)})
+							own, err := segment.ParseTraceID(client)
+							if err != nil {
+								t.Fatal(err)
+							}
+							d.Links = append(d.Links, segment.Link{TraceID: own, ID: segment.ID{1}})
+						}
+					}
+					f.docs = append(f.docs, r.docs...)
+				}
+				time.Sleep(2 * time.Minute)
+				out := shown(t.Context(), f, screen{}, test.argument, command{})
+				for _, want := range test.want {
+					if !strings.Contains(out, want) {
+						t.Errorf("no %q in\n%s", want, out)
+					}
+				}
+				if strings.Contains(out, test.absent) {
+					t.Errorf("%q in\n%s", test.absent, out)
+				}
+			})
+		})
+	}
+}
+
+// TestALinkSaysWhatItLeadsTo, from each of its ends.
+func TestALinkSaysWhatItLeadsTo(t *testing.T) {
+	other := segment.TraceID{1, 15: 1}
+	link := func(d *segment.Document) { d.Links = []segment.Link{{TraceID: other, ID: segment.ID{1}}} }
+	for _, test := range []struct {
+		name string
+		make func(r *recorder)
+		want string
+	}{
+		{"a message's to its invocation", func(r *recorder) {
+			tell(r.message(handler, r.hops(r.request("order-1", "com.payment.charge", false), "arvo-requests", 13.8, 41, 96.5, 1), "order-1", "com.payment.charge", "ok", 97, 99), "m-1", 1)
+			link(&r.docs[len(r.docs)-1])
+		}, "an invocation of " + handler},
+		{"an invocation's to a message", func(r *recorder) {
+			d := functionDocument(handler)
+			link(&d)
+			r.add(d, segment.ID{}, 0, 10)
+		}, "an event that " + handler + " took"},
+		{"a repeated request's to its subject", func(r *recorder) {
+			r.request("order-1", "com.payment.charge", false)
+			link(&r.docs[len(r.docs)-1])
+		}, "the subject's: its request was made before, and this one repeats it"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRecorder(1)
+				test.make(r)
+				time.Sleep(2 * time.Minute)
+				if out := shown(t.Context(), &fakeXRay{docs: r.docs}, screen{}, r.trace.String(), command{}); !strings.Contains(out, "linked   "+other.String()+"  "+test.want+"\n") {
+					t.Errorf("no %q in\n%s", test.want, out)
+				}
+			})
+		})
+	}
 }
 
 func TestAnInterruptedSearchSaysSo(t *testing.T) {

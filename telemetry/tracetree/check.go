@@ -179,15 +179,19 @@ func (t *Tree) Notes() []Problem {
 	return notes
 }
 
-// String is which delivery it is, as "delivery 1 of 2" or "deliveries 1 to 3 of 4".
+// String is which delivery it is, as "delivery 1 of 2" or "deliveries 1 to 3 of 4"; "delivery 1" while there may be more of them.
 func (d Delivery) String() string {
+	text := fmt.Sprintf("delivery %d", d.First)
+	if d.First != d.Last {
+		text = fmt.Sprintf("deliveries %d to %d", d.First, d.Last)
+	}
 	if d.Again {
-		return fmt.Sprintf("a duplicate of delivery %d of %d", d.First, d.Of)
+		text = "a duplicate of " + text
 	}
-	if d.First == d.Last {
-		return fmt.Sprintf("delivery %d of %d", d.First, d.Of)
+	if !d.Open {
+		text += fmt.Sprintf(" of %d", d.Of)
 	}
-	return fmt.Sprintf("deliveries %d to %d of %d", d.First, d.Last, d.Of)
+	return text
 }
 
 // elsewhere says of dangling spans who made their parent, if it was somebody who has nothing to do with the system.

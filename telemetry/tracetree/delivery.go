@@ -16,6 +16,7 @@ const (
 	keyEvent         = "cloudevents.event_id"
 	keyFirstReceived = "arvo.message.first_received_at" // of a queue: RFC 3339
 	keyBeginUnknown  = "arvo.bus.begin_unknown"         // of a bus: nobody knows when the event was published
+	keyColdStart     = "faas.coldstart"                 // it came with the first invocation of the receiver's process
 )
 
 // maxReceives bounds what a document may claim.
@@ -26,6 +27,7 @@ type Delivery struct {
 	Message     string       // its id in the queue; "" if it is not known
 	First, Last int          // which of its deliveries, counted from 1; the same unless Span is nil
 	Of          int          // how often the message was given out, as far as is known
+	Open        bool         // the queue may give it out again: the event has not got through
 	Again       bool         // the queue has given it out with the same count before: a duplicate, which standard queues allow themselves
 	Began       segment.Time // when the queue gave it out; 0 if nobody knows
 	Span        *Span        // the receiver's segment; nil: the receiver reported nothing, for want of life or of documents
@@ -76,6 +78,7 @@ func (h Hop) Deliveries() []Delivery {
 		}
 	}
 	var list []Delivery
+	open := h.Open()
 	for _, m := range messages {
 		slices.SortStableFunc(m.by, func(a, b Delivery) int { return cmp.Compare(a.First, b.First) })
 		next := 1
@@ -83,7 +86,7 @@ func (h Hop) Deliveries() []Delivery {
 			if next > last {
 				return
 			}
-			d := Delivery{Message: m.id, First: next, Last: last, Of: m.highest}
+			d := Delivery{Message: m.id, First: next, Last: last, Of: m.highest, Open: open}
 			if at, of := h.Queue.firstReceived(); next == 1 && (of == m.id || of == "" && len(messages) == 1) {
 				d.Began = at
 			}
@@ -91,13 +94,28 @@ func (h Hop) Deliveries() []Delivery {
 		}
 		for _, d := range m.by { // in the order of their counts, of equal ones in time order
 			silent(d.First - 1)
-			d.Of, d.Again = m.highest, d.First < next
+			d.Of, d.Open, d.Again = m.highest, open, d.First < next
 			list = append(list, d)
 			next = d.First + 1
 		}
 		silent(m.highest)
 	}
 	return list
+}
+
+// ColdStart tells whether a consumer took the event with the first invocation of its process. held is how long the queue's wait went on
+// after the queue had given the message out: the time that Lambda took to start the function. It is 0 if nobody knows.
+func (h Hop) ColdStart(consumer *Span) (held time.Duration, cold bool) {
+	if !consumer.metadata(keyColdStart).Bool() {
+		return 0, false
+	}
+	if h.Queue == nil || consumer.Receives() != 1 || h.Queue.Receives() != 1 {
+		return 0, true // the wait has seen other deliveries
+	}
+	if at, message := h.Queue.firstReceived(); at != 0 && message == consumer.MessageID() {
+		held = h.Queue.End.Sub(at)
+	}
+	return held, true
 }
 
 // Open tells whether the event of the hop is still on its way, or never got through: nobody has received it, or the last that is known

@@ -48,7 +48,7 @@ func TestDeliveries(t *testing.T) {
 		{"the first was killed", append(again, delivered(10, 2, 9, 12, "m", 2)), []string{"m delivery 1 of 2 -", "m delivery 2 of 2 aa0000000000000a"}, false},
 		{"the second was killed, as the queue tells", append(again, delivered(10, 2, 9, 12, "m", 1)), []string{"m delivery 1 of 2 aa0000000000000a", "m delivery 2 of 2 -"}, false},
 		{"several in a row were killed", append(way, delivered(10, 2, 9, 12, "m", 4)), []string{"m deliveries 1 to 3 of 4 -", "m delivery 4 of 4 aa0000000000000a"}, false},
-		{"all were killed", again, []string{" deliveries 1 to 2 of 2 -"}, true},
+		{"all were killed", again, []string{" deliveries 1 to 2 -"}, true},
 		{"an event that was published twice is two messages", append(way, delivered(10, 2, 9, 12, "m", 1), delivered(11, 2, 19, 22, "n", 2)),
 			[]string{"m delivery 1 of 1 aa0000000000000a", "n delivery 1 of 2 -", "n delivery 2 of 2 aa0000000000000b"}, false},
 		{"a duplicate, which the queue does not count", append(way, delivered(10, 2, 9, 12, "m", 1), delivered(11, 2, 19, 22, "m", 1)),
@@ -61,8 +61,8 @@ func TestDeliveries(t *testing.T) {
 			d := delivered(10, 2, 9, 12, "m", 1)
 			d.Fault = true
 			return d
-		}()), []string{"m delivery 1 of 1 aa0000000000000a"}, true},
-		{"one in progress is open", append(way, delivered(10, 2, 9, -1, "m", 1)), []string{"m delivery 1 of 1 aa0000000000000a"}, true},
+		}()), []string{"m delivery 1 aa0000000000000a"}, true},
+		{"one in progress is open", append(way, delivered(10, 2, 9, -1, "m", 1)), []string{"m delivery 1 aa0000000000000a"}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			hops := Build(append([]segment.Document{sent}, test.docs...)).Hops()
@@ -104,6 +104,38 @@ func TestFirstReceiveTellsWhenASilentDeliveryBegan(t *testing.T) {
 		if len(list) != 2 || list[0].Began != test.want || list[1].Began != ms(9) {
 			t.Errorf("%s: %+v", test.name, list)
 		}
+	}
+}
+
+func TestAColdStartIsPartOfTheQueuesWait(t *testing.T) {
+	sent := doc(1, 0, "api_lambda", segment.OriginFunction, 0, 10, creation(2, 1, 5))
+	at := ms(7).Time().Format(time.RFC3339Nano)
+	for _, test := range []struct {
+		name              string
+		cold              bool
+		queue, receives   int
+		message, received string
+		held              time.Duration
+	}{
+		{"from when the queue gave it out", true, 1, 1, "m", at, 2 * time.Millisecond},
+		{"of another message nobody knows", true, 1, 1, "n", at, 0},
+		{"in which there were other deliveries, nobody knows", true, 2, 2, "m", at, 0},
+		{"of a queue that has told of a later delivery, nobody knows", true, 2, 1, "m", at, 0},
+		{"unless the queue does not say", true, 1, 1, "m", "yesterday", 0},
+		{"if there was one", false, 1, 1, "m", at, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			way := hops(2, "requests", 1, 6, 9)
+			way[1] = with(way[1], keyReceives, test.queue, keyMessage, test.message, keyFirstReceived, test.received)
+			consumer := delivered(10, 2, 9, 12, "m", test.receives)
+			if test.cold {
+				consumer = with(consumer, keyColdStart, true)
+			}
+			h := Build([]segment.Document{sent, way[0], way[1], consumer}).Hops()[0]
+			if held, cold := h.ColdStart(h.Consumers[0]); held != test.held || cold != test.cold {
+				t.Errorf("%v, %t", held, cold)
+			}
+		})
 	}
 }
 

@@ -308,8 +308,8 @@ func (t *Tree) Find(trace segment.TraceID, id segment.ID) *Span {
 	return nil
 }
 
-// Path is the way to the end of the trace: the spans from a root to the one that ended last. Nothing outside of it
-// made the trace longer. It is empty while nothing has ended.
+// Path is the way to the end of the trace: the spans from a root to the one that ended last, and on through the segments that it waited
+// for. Nothing outside of it made the trace longer. It is empty while nothing has ended.
 func (t *Tree) Path() []*Span {
 	var last *Span
 	for _, s := range t.Spans {
@@ -323,5 +323,26 @@ func (t *Tree) Path() []*Span {
 		path = append(path, s)
 	}
 	slices.Reverse(path)
-	return path
+	for segments := len(path); ; {
+		last = last.waitedFor()
+		if last == nil {
+			return path[:segments]
+		}
+		if path = append(path, last); !last.Subsegment {
+			segments = len(path)
+		}
+	}
+}
+
+// waitedFor is the part of a span that ended last, events that it sent left out; nil if it has none.
+func (s *Span) waitedFor() (last *Span) {
+	if s == nil {
+		return nil
+	}
+	for _, child := range s.Children {
+		if child.Complete() && !child.Inferred && !child.IsBus() && !child.IsQueue() && !child.IsCreation() && (last == nil || child.End >= last.End) {
+			last = child
+		}
+	}
+	return last
 }

@@ -150,7 +150,7 @@ func TestGolden(t *testing.T) {
 		{"a function that had to start", plainly, func() (*recorder, string) {
 			r, subject := charge(22)
 			for i := range r.docs {
-				if d := &r.docs[i]; d.Name == handler {
+				if d := &r.docs[i]; len(d.Links) > 0 { // both functions; of the second, nobody knows when it was given the message
 					tell(d, "m-1", 1)
 					d.Metadata[0].Attributes = append(d.Metadata[0].Attributes, segment.Attribute{Key: "faas.coldstart", Value: segment.Bool(true)})
 				} else if d.Name == "arvo-requests" {
@@ -397,6 +397,23 @@ func TestALinkSaysWhatItLeadsTo(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAClientsTraceIsSearchedForOnce: whoever waits for a trace asks for it again, and not for a client's.
+func TestAClientsTraceIsSearchedForOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeXRay{}
+		if out := shown(t.Context(), f, screen{}, "4bf92f3577b34da6a3ce929d0e0e4736", command{wait: 10 * time.Second}); !strings.Contains(out, "no trace 1-4bf92f35") {
+			t.Error(out)
+		}
+		calls := make(map[string]int)
+		for _, name := range f.asked {
+			calls[name]++
+		}
+		if calls["GetTraceSummaries"] != 5 || calls["BatchGetTraces"] < 5 { // windows of six hours, from a minute in the future
+			t.Error(calls)
+		}
+	})
 }
 
 func TestAnInterruptedSearchSaysSo(t *testing.T) {

@@ -109,7 +109,7 @@ func (h Hop) ColdStart(consumer *Span) (held time.Duration, cold bool) {
 	if !consumer.metadata(keyColdStart).Bool() {
 		return 0, false
 	}
-	if h.Queue == nil || consumer.Receives() != 1 || h.Queue.Receives() != 1 {
+	if h.Queue == nil || h.Queue.Receives() != 1 {
 		return 0, true // the wait has seen other deliveries
 	}
 	if at, message := h.Queue.firstReceived(); at != 0 && message == consumer.MessageID() {

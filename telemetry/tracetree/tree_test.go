@@ -395,6 +395,23 @@ func TestPathEndsWhereTheTraceEnds(t *testing.T) {
 	}
 }
 
+// TestPathGoesOnToWhatAnAnswerWaitedFor, and not to what became of an event that was sent meanwhile.
+func TestPathGoesOnToWhatAnAnswerWaitedFor(t *testing.T) {
+	receiver := doc(20, 12, "federated_handler", segment.OriginFunction, 12, 20)
+	docs := []segment.Document{
+		doc(1, 0, "arvo/Prod", segment.OriginStage, 0, 30, sub(2, "Lambda", segment.NamespaceAWS, 1, 29)),
+		doc(10, 2, "api_lambda", segment.OriginFunction, 2, 28, sub(11, "DynamoDB", segment.NamespaceAWS, 3, 9), creation(12, 10, 27)),
+		receiver,
+	}
+	var names []string
+	for _, s := range Build(docs).Path() {
+		names = append(names, s.Name)
+	}
+	if diff := cmp.Diff([]string{"arvo/Prod", "Lambda", "api_lambda"}, names); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestFind(t *testing.T) {
 	tree := Build(charge())
 	if s := tree.Find(trace, id(22)); s == nil || s.Name != "DynamoDB" || s.Segment() == nil || s.Segment().Name != "federated_handler" {

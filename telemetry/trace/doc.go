@@ -119,7 +119,7 @@
 //
 //   - Does the daemon of a function take segments of another trace than the invocation's? All that follows an event is built
 //     on it.
-//   - Do segments of buses and queues, which receivers report, draw as nodes and edges? Else ARVO_TRACE_HOPS=off.
+//   - Do segments of buses and queues, which receivers report, draw as nodes and edges? Else deploy with TraceHops=off.
 //   - Does a PutEvents subsegment that no segment follows draw as the node Events?
 //   - Does the sampling decision of the REST stage reach the function?
 //   - Do messages that a rule puts in a queue carry AWSTraceHeader? A link that Lambda made shows it.

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -21,7 +22,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
-	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/aws-sdk-go-v2/service/xray"
@@ -493,24 +493,7 @@ func (f foreign) stamp(event string, sampled bool) string {
 
 func (s *system) lambda() *lambda.Client { return lambda.NewFromConfig(s.config) }
 
-// setenv changes a variable of a function.
-func (s *system) setenv(function, name, value string) {
-	s.t.Helper()
-	now, err := s.lambda().GetFunctionConfiguration(s.t.Context(), &lambda.GetFunctionConfigurationInput{FunctionName: &function})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	variables := now.Environment.Variables
-	variables[name] = value
-	_, err = s.lambda().UpdateFunctionConfiguration(s.t.Context(), &lambda.UpdateFunctionConfigurationInput{
-		FunctionName: &function, Environment: &lambdatypes.Environment{Variables: variables},
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// timeout changes that of a function.
+// timeout changes the timeout of a function.
 func (s *system) timeout(function string, seconds int32) {
 	s.t.Helper()
 	if _, err := s.lambda().UpdateFunctionConfiguration(s.t.Context(), &lambda.UpdateFunctionConfigurationInput{FunctionName: &function, Timeout: &seconds}); err != nil {
@@ -928,9 +911,7 @@ func TestATimeoutGoesOnInTheTraceOfTheCall(t *testing.T) {
 // Where X-Ray should not like segments that a stranger sends of a bus, they are left out, and the trace is whole without.
 func TestWithoutSegmentsOfHops(t *testing.T) {
 	t.Parallel()
-	s := start(t, stack.Config{Parameters: map[string]string{"QueueFunctionTracing": "PassThrough"}})
-	s.setenv(apiNode, "ARVO_TRACE_HOPS", "off")
-	s.setenv(handlerNode, "ARVO_TRACE_HOPS", "off")
+	s := start(t, stack.Config{Parameters: map[string]string{"QueueFunctionTracing": "PassThrough", "TraceHops": "off"}})
 	subject := s.begin("1.0.0", good)
 	if v, _ := s.get(subject, 10); v.Status != "completed" {
 		t.Fatalf("%+v", v)
@@ -949,6 +930,55 @@ func TestWithoutSegmentsOfHops(t *testing.T) {
 	if n := len(handled(tree, "arvo.orc.fulfilment.done")); n != 1 {
 		t.Errorf("the answer is handled %d times:\n%s", n, tree)
 	}
+}
+
+// A collector gets the spans of the whole flow, under the ids that X-Ray has them by.
+func TestACollectorGetsTheSpansToo(t *testing.T) {
+	t.Parallel()
+	type span struct{ TraceID, SpanID, ParentSpanID string }
+	var mu sync.Mutex
+	var spans []span
+	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var posted struct {
+			ResourceSpans []struct {
+				ScopeSpans []struct{ Spans []span }
+			}
+		}
+		if err := json.NewDecoder(r.Body).Decode(&posted); err != nil || r.URL.Path != "/v1/traces" || r.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s %s: %v", r.URL, r.Header, err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, resource := range posted.ResourceSpans {
+			for _, scope := range resource.ScopeSpans {
+				spans = append(spans, scope.Spans...)
+			}
+		}
+	}))
+	defer collector.Close()
+	s := start(t, stack.Config{Parameters: map[string]string{"OtlpEndpoint": collector.URL}})
+	subject := s.begin("1.0.0", good)
+	if v, _ := s.get(subject, 10); v.Status != "completed" {
+		t.Fatalf("%+v", v)
+	}
+	tree := s.whole([]string{subject})[s.traceOf(subject)]
+	hops := tree.Hops()
+	if len(hops) != 8 { // there and back of three services, and of the request
+		t.Fatalf("%d hops in\n%s", len(hops), tree)
+	}
+	eventually(t, "the collector has every event, bus, queue and message", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		parents := make(map[string]string)
+		for _, span := range spans {
+			if span.TraceID == tree.Traces[0].W3C() {
+				parents[span.SpanID] = span.ParentSpanID
+			}
+		}
+		return !slices.ContainsFunc(hops, func(h tracetree.Hop) bool {
+			return parents[h.Bus.ID.String()] != h.Creation.ID.String() || parents[h.Queue.ID.String()] != h.Bus.ID.String() || parents[h.Consumers[0].ID.String()] != h.Queue.ID.String()
+		})
+	})
 }
 
 // BenchmarkTraces has 1,000 subjects of the mixture handled under faults, and counts the traces that are not whole: broken

@@ -337,7 +337,7 @@ func TestOutputsAndParameters(t *testing.T) {
 	if diff := cmp.Diff(strings.Fields("ApiUrl BusName RequestsQueueUrl ResponsesQueueUrl RequestsDlqUrl ResponsesDlqUrl RuleDlqUrl UnroutableQueueUrl ResponseTable WorkflowTable EffectTable RequestsMappingId ResponsesMappingId TraceMapUrl"), outputs); diff != "" {
 		t.Errorf("outputs (-want +got)\n%s", diff)
 	}
-	if diff := cmp.Diff(strings.Fields("RequestsConcurrency RequestsBatchSize ResponsesConcurrency ResponsesBatchSize BatchParallelism TraceSampleRate QueueFunctionTracing OwnLambda ApiAuth ApiLogsRole ThrottleRate ThrottleBurst LogRetentionDays"), parameters); diff != "" {
+	if diff := cmp.Diff(strings.Fields("RequestsConcurrency RequestsBatchSize ResponsesConcurrency ResponsesBatchSize BatchParallelism TraceSampleRate QueueFunctionTracing TraceHops OtlpEndpoint OwnLambda ApiAuth ApiLogsRole ThrottleRate ThrottleBurst LogRetentionDays"), parameters); diff != "" {
 		t.Errorf("parameters (-want +got)\n%s", diff)
 	}
 }
@@ -346,7 +346,7 @@ func TestParametersReachTheirPlaces(t *testing.T) {
 	s := resolveSystem(t, map[string]string{
 		"RequestsConcurrency": "7", "RequestsBatchSize": "3", "ResponsesConcurrency": "8", "ResponsesBatchSize": "4",
 		"BatchParallelism": "6", "TraceSampleRate": "0.25", "QueueFunctionTracing": "PassThrough",
-		"ThrottleRate": "11", "ThrottleBurst": "12", "LogRetentionDays": "14", "ApiLogsRole": "existing",
+		"TraceHops": "off", "OtlpEndpoint": "http://127.0.0.1:4318", "ThrottleRate": "11", "ThrottleBurst": "12", "LogRetentionDays": "14", "ApiLogsRole": "existing",
 	})
 	responses, requests := s.Mappings[0], s.Mappings[1]
 	for _, c := range []struct {
@@ -362,6 +362,10 @@ func TestParametersReachTheirPlaces(t *testing.T) {
 		{"TraceSampleRate", s.SamplingRules[0].FixedRate, 0.25},
 		{"QueueFunctionTracing of api_lambda, which is not fed by queues alone", s.Functions[0].Tracing, "Active"},
 		{"QueueFunctionTracing of federated_handler", s.Functions[1].Tracing, "PassThrough"},
+		{"TraceHops of api_lambda", s.Functions[0].Environment["ARVO_TRACE_HOPS"], "off"},
+		{"TraceHops of federated_handler", s.Functions[1].Environment["ARVO_TRACE_HOPS"], "off"},
+		{"OtlpEndpoint of api_lambda", s.Functions[0].Environment["OTEL_EXPORTER_OTLP_ENDPOINT"], "http://127.0.0.1:4318"},
+		{"OtlpEndpoint of federated_handler", s.Functions[1].Environment["OTEL_EXPORTER_OTLP_ENDPOINT"], "http://127.0.0.1:4318"},
 		{"ThrottleRate", s.APIs[0].ThrottleRate, 11.0},
 		{"ThrottleBurst", s.APIs[0].ThrottleBurst, 12},
 		{"LogRetentionDays", s.LogGroups[0].RetentionDays, 14},

@@ -209,6 +209,51 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// Those that the filter leaves out are counted as well, whether they were looked at or an index knew better.
+func TestTracesProcessedAreAllOfTheWindow(t *testing.T) {
+	store := traces.New(traces.Options{Index: []string{"subject"}})
+	api := newAPI(t, store)
+	const n, rare = 700, 250
+	for i := range n {
+		subject, start := "frequent", 1700000000
+		if i < rare {
+			subject = "rare"
+		}
+		if i == n-1 {
+			start = 1600000000 // before the window
+		}
+		if err := store.Put(fmt.Appendf(nil, `{"trace_id":"1-65000000-%024x","id":"00000000000000a1","name":"n","start_time":%d,"end_time":1700009999,"annotations":{"subject":%q}}`, i+1, start, subject)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		filter  string
+		matched int
+	}{
+		{`annotation.subject = \"rare\"`, rare},
+		{`annotation.subject = \"none\"`, 0},
+		{`service(\"other\")`, 0},
+		{``, n - 1},
+	} {
+		processed, matched := 0, 0
+		for token := ""; ; {
+			var out struct {
+				TraceSummaries       []struct{}
+				TracesProcessedCount int
+				NextToken            string
+			}
+			ask(t, api, "/TraceSummaries", fmt.Sprintf(`{"StartTime":1700000000,"EndTime":1700009999,"FilterExpression":"%s","NextToken":%q}`, c.filter, token), &out)
+			processed, matched = processed+out.TracesProcessedCount, matched+len(out.TraceSummaries)
+			if token = out.NextToken; token == "" {
+				break
+			}
+		}
+		if processed != n-1 || matched != c.matched {
+			t.Errorf("%s: %d processed, %d matched; want %d and %d", c.filter, processed, matched, n-1, c.matched)
+		}
+	}
+}
+
 func TestTimeRangesAndSampling(t *testing.T) {
 	api := newAPI(t, traces.New(traces.Options{}))
 	for i := range 100 {

@@ -15,6 +15,7 @@ import (
 	"example.com/arvo/lambdas/broker"
 	"example.com/arvo/lambdas/store"
 	"example.com/arvo/telemetry"
+	"example.com/arvo/telemetry/segment"
 )
 
 // api serves the clients.
@@ -94,10 +95,11 @@ func (a *api) getHealth(w http.ResponseWriter, r *http.Request) {
 
 // traceURL is the trace in the console, "" where there is none.
 func (a *api) traceURL(traceID string) string {
-	if traceID == "" || a.region == "" {
+	id, err := segment.ParseTraceID(traceID)
+	if err != nil { // the subject has no trace
 		return ""
 	}
-	return "https://" + a.region + ".console.aws.amazon.com/cloudwatch/home?region=" + a.region + "#xray:traces/" + traceID
+	return id.ConsoleURL(a.region)
 }
 
 func (a *api) write(w http.ResponseWriter, r *http.Request, status int, v any) {

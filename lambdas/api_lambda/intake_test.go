@@ -235,6 +235,7 @@ func TestTheAnswerLinksTheTraceInTheConsole(t *testing.T) {
 	const trace = "1-65647c1a-2b3c4d5e6f708192a3b4c5d6"
 	for _, c := range []struct{ name, region, trace, want string }{
 		{"of a region", "eu-central-1", trace, "https://eu-central-1.console.aws.amazon.com/cloudwatch/home?region=eu-central-1#xray:traces/" + trace},
+		{"of a region of China", "cn-north-1", trace, "https://cn-north-1.console.amazonaws.cn/cloudwatch/home?region=cn-north-1#xray:traces/" + trace},
 		{"which no region shows", "", trace, ""},
 		{"where there is none", "eu-central-1", "", ""},
 	} {

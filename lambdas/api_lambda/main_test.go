@@ -7,9 +7,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"strings"
@@ -19,7 +21,6 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
@@ -342,19 +343,37 @@ func TestSetupNamesWhatIsMissing(t *testing.T) {
 
 // A trace of a stack on one's own machine is in no region's console.
 func TestTheConsoleIsThatOfAWS(t *testing.T) {
-	for _, c := range []struct{ name, endpoint, want string }{
-		{"on AWS", "", "eu-central-1"},
-		{"behind another endpoint", "http://127.0.0.1:4566", ""},
+	standIn := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := "{}" // PutItem, UpdateItem
+		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".PutEvents") {
+			body = `{"FailedEntryCount":0,"Entries":[{"EventId":"11710aed-b79e-4468-a20b-bb3c0c3b4860"}]}`
+		}
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		w.Header().Set("X-Amz-Crc32", fmt.Sprint(crc32.ChecksumIEEE([]byte(body))))
+		_, _ = io.WriteString(w, body) // a client that has gone is told by the test
+	}))
+	defer standIn.Close()
+	for _, c := range []struct{ name, of, want string }{
+		{"on AWS, be it that some service is elsewhere", "_EVENTBRIDGE", "https://eu-central-1.console.aws.amazon.com/cloudwatch/home?region=eu-central-1#xray:traces/1-65647c1a-2b3c4d5e6f708192a3b4c5d6"},
+		{"behind another endpoint", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			t.Setenv("AWS_REGION", "eu-central-1")
-			t.Setenv("AWS_ENDPOINT_URL", c.endpoint)
-			cfg, err := config.LoadDefaultConfig(t.Context())
+			for name, value := range map[string]string{
+				"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any",
+				"AWS_ENDPOINT_URL": "", "AWS_ENDPOINT_URL_EVENTBRIDGE": "", "AWS_ENDPOINT_URL_DYNAMODB": standIn.URL,
+				"BUS_NAME": "arvo", "RESPONSE_TABLE": "responses",
+			} {
+				t.Setenv(name, value)
+			}
+			t.Setenv("AWS_ENDPOINT_URL"+c.of, standIn.URL)
+			h, err := setup(t.Context(), os.Getenv)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := consoleRegion(cfg); got != c.want {
-				t.Errorf("the console is that of %q, want %q", got, c.want)
+			var a accepted
+			deployment{Handler: h}.post(t, charge).into(t, http.StatusAccepted, &a)
+			if a.Links.Trace != c.want {
+				t.Errorf("the answer links %q, want %q", a.Links.Trace, c.want)
 			}
 		})
 	}

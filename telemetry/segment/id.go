@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"strings"
 )
 
 // A TraceID names a trace. X-Ray writes it 1-xxxxxxxx-xxxxxxxxxxxxxxxxxxxxxxxx, W3C as 32 hexadecimal digits; the bytes
@@ -34,6 +35,22 @@ func (t TraceID) AppendText(dst []byte) []byte {
 
 // W3C is the id in the form of traceparent and of OpenTelemetry.
 func (t TraceID) W3C() string { return hex.EncodeToString(t[:]) }
+
+// ConsoleURL is the address of the trace in the CloudWatch console of a region; "" for the zero id and for no region. The console of each
+// partition has a domain of its own.
+func (t TraceID) ConsoleURL(region string) string {
+	if t.IsZero() || region == "" {
+		return ""
+	}
+	domain := "console.aws.amazon.com"
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		domain = "console.amazonaws.cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		domain = "console.amazonaws-us-gov.com"
+	}
+	return "https://" + region + "." + domain + "/cloudwatch/home?region=" + region + "#xray:traces/" + t.String()
+}
 
 // Epoch is the second since 1970 that the id names, if it names one at all.
 func (t TraceID) Epoch() int64 { return int64(binary.BigEndian.Uint32(t[:4])) }

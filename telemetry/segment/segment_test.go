@@ -297,3 +297,27 @@ func BenchmarkDecode(b *testing.B) {
 		}
 	}
 }
+
+func TestConsoleURL(t *testing.T) {
+	id, err := ParseTraceID("1-65647c1a-2b3c4d5e6f708192a3b4c5d6")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, region string
+		trace        TraceID
+		want         string
+	}{
+		{"of a region", "eu-central-1", id, "https://eu-central-1.console.aws.amazon.com/cloudwatch/home?region=eu-central-1#xray:traces/1-65647c1a-2b3c4d5e6f708192a3b4c5d6"},
+		{"of China", "cn-north-1", id, "https://cn-north-1.console.amazonaws.cn/cloudwatch/home?region=cn-north-1#xray:traces/1-65647c1a-2b3c4d5e6f708192a3b4c5d6"},
+		{"of GovCloud", "us-gov-west-1", id, "https://us-gov-west-1.console.amazonaws-us-gov.com/cloudwatch/home?region=us-gov-west-1#xray:traces/1-65647c1a-2b3c4d5e6f708192a3b4c5d6"},
+		{"of no region", "", id, ""},
+		{"of no trace", "eu-central-1", TraceID{}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := c.trace.ConsoleURL(c.region); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}

@@ -25,7 +25,7 @@ type drawing struct {
 	problems []tracetree.Problem
 	times    tracetree.Times
 	question *question
-	console  string // the console's address, without the trace; "" if there is none
+	region   string // whose console shows the traces; "" if none does
 	logs     *logs  // nil: not asked for
 	record   *recording
 	standing standing
@@ -355,9 +355,9 @@ func (d *drawing) footer(b *strings.Builder) {
 		}
 	}
 	line("began", d.times.Start.Time().Format("2006-01-02 15:04:05.000 UTC"))
-	if d.console != "" {
-		for _, id := range d.tree.Traces {
-			line("console", d.console+id.String())
+	for _, id := range d.tree.Traces {
+		if url := id.ConsoleURL(d.region); url != "" {
+			line("console", url)
 		}
 	}
 	const most = 3

@@ -157,17 +157,3 @@ func isLoopback(endpoint string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
 }
-
-// consoleOf is the address of a region's console up to a trace's id; "" where there is none.
-func consoleOf(region string) string {
-	domain := ".console.aws.amazon.com"
-	switch {
-	case region == "":
-		return ""
-	case strings.HasPrefix(region, "cn-"):
-		domain = ".console.amazonaws.cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		domain = ".console.amazonaws-us-gov.com"
-	}
-	return "https://" + region + domain + "/cloudwatch/home?region=" + region + "#xray:traces/"
-}

@@ -254,7 +254,7 @@ func (v *viewer) show(ctx context.Context, c *command, stdout, stderr io.Writer,
 		standing: stands, waited: c.wait > 0,
 	}
 	if v.endpoint == "" {
-		d.console = consoleOf(v.region)
+		d.region = v.region
 	}
 	if lines != nil {
 		lines.place(d.picture)

@@ -342,6 +342,29 @@ func TestOutputsAndParameters(t *testing.T) {
 	}
 }
 
+func TestTheTraceMapIsInThePartitionsConsole(t *testing.T) {
+	for _, c := range []struct{ partition, region, domain string }{
+		{"aws", "eu-central-1", "console.aws.amazon.com"},
+		{"aws-cn", "cn-north-1", "console.amazonaws.cn"},
+		{"aws-us-gov", "us-gov-west-1", "console.amazonaws-us-gov.com"},
+	} {
+		t.Run(c.partition, func(t *testing.T) {
+			tmpl, err := Parse("template.yaml", system(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := tmpl.Resolve(Inputs{StackName: "arvo", Partition: c.partition, Region: c.region, QueueURLBase: "http://127.0.0.1:4566", APIURL: "http://127.0.0.1:3000"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := "https://" + c.region + "." + c.domain + "/cloudwatch/home?region=" + c.region + "#xray:service-map/map"
+			if got := s.Outputs[len(s.Outputs)-1].Value; got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
 func TestParametersReachTheirPlaces(t *testing.T) {
 	s := resolveSystem(t, map[string]string{
 		"RequestsConcurrency": "7", "RequestsBatchSize": "3", "ResponsesConcurrency": "8", "ResponsesBatchSize": "4",

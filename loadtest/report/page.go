@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"maps"
@@ -603,7 +604,7 @@ func slowest(cells []results.Cell) (*table, []traced) {
 			continue
 		}
 		mine := slices.Clone(c.Slowest)
-		slices.SortStableFunc(mine, func(a, b results.Traced) int { return compare(b.E2Ems, a.E2Ems) })
+		slices.SortStableFunc(mine, func(a, b results.Traced) int { return cmp.Compare(b.E2Ems, a.E2Ems) })
 		for _, s := range mine[:min(len(mine), maxSlowestOfCell)] {
 			all = append(all, one{c.ID, s})
 		}
@@ -611,7 +612,7 @@ func slowest(cells []results.Cell) (*table, []traced) {
 	if len(all) == 0 {
 		return nil, nil
 	}
-	slices.SortStableFunc(all, func(a, b one) int { return compare(b.E2Ems, a.E2Ems) })
+	slices.SortStableFunc(all, func(a, b one) int { return cmp.Compare(b.E2Ems, a.E2Ems) })
 	all = all[:min(len(all), maxSlowest)]
 	var shown []results.Traced // with hops
 	t := &table{Columns: columns("#e2e", "cell", "trace", "#accept", "#request queue", "#service", "#response queue", "#store", "subject")}
@@ -677,7 +678,7 @@ func methodOf(r results.Results) method {
 	// The cells in which a sender that counts from when it sends would have been most wrong.
 	cells := slices.Clone(r.Cells)
 	cells = slices.DeleteFunc(cells, func(c results.Cell) bool { return c.EndToEnd.N == 0 })
-	slices.SortStableFunc(cells, func(a, b results.Cell) int { return compare(gain(b), gain(a)) })
+	slices.SortStableFunc(cells, func(a, b results.Cell) int { return cmp.Compare(gain(b), gain(a)) })
 	for _, c := range cells[:min(len(cells), 8)] {
 		if m.Omission == nil {
 			m.Omission = &table{Caption: "The cells in which it makes the greatest difference", Columns: columns("cell", "#n", "#p50 when due", "#p50 when sent", "#p99 when due", "#p99 when sent", "#max when due", "#max when sent", "#slip p99", "#sender's CPU")}
@@ -717,17 +718,6 @@ func cleared(v float64) float64 {
 
 // gain is by how much counting from when a subject was due changes the latency.
 func gain(c results.Cell) float64 { return c.EndToEnd.Mean - c.Uncorrected.Mean }
-
-// compare orders numbers; NaN is less than all.
-func compare(a, b float64) int {
-	switch {
-	case a < b || math.IsNaN(a) && !math.IsNaN(b):
-		return -1
-	case a > b || math.IsNaN(b) && !math.IsNaN(a):
-		return 1
-	}
-	return 0
-}
 
 // setup lists how the run was configured.
 func setup(r results.Results) []group {

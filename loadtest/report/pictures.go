@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"math"
@@ -70,7 +71,7 @@ type mean struct{ x, y, lo, hi []float64 }
 // means makes one point of the cells that have the same x to a thousandth.
 func means(cells []results.Cell, x func(results.Cell) float64) mean {
 	sorted := slices.Clone(cells)
-	slices.SortStableFunc(sorted, func(a, b results.Cell) int { return compare(x(a), x(b)) })
+	slices.SortStableFunc(sorted, func(a, b results.Cell) int { return cmp.Compare(x(a), x(b)) })
 	var m mean
 	for i := 0; i < len(sorted); {
 		j, sum := i, 0.0
@@ -273,6 +274,9 @@ func backlogs(r results.Results) []figure {
 	return all
 }
 
+// flat is how many times higher than a backlog the highest is, for that one to be a line on the axis and no picture.
+const flat = 20
+
 func backlog(experiment string, cells []results.Cell) []figure {
 	p := draw.Plot{X: draw.Axis{Label: "since the load began", Unit: draw.Seconds}, Y: draw.Axis{Label: "backlog (subjects)", Unit: draw.Count}}
 	f := figure{ID: "backlog-" + experiment, How: "Subjects accepted and not yet completed."}
@@ -299,10 +303,10 @@ func backlog(experiment string, cells []results.Cell) []figure {
 			name += ": recovered in " + seconds(*c.RecoveryS)
 		case c.Params.OutageS > 0:
 			name += ": not recovered"
-		case c.Backlog.Peak*50 < peak: // as flat as it is, its name is beside its end
+		case c.Backlog.Peak*flat < peak: // its name is beside its end
 			label = draw.AtEnd
 			if len(name) < 12 {
-				name += ": none"
+				name += ": next to none"
 			}
 		case d == nil:
 			name += ": not drained"
@@ -318,7 +322,7 @@ func backlog(experiment string, cells []results.Cell) []figure {
 			ends[end] = true
 			// The prediction begins with the backlog that the load left.
 			at := min(int(math.Round(end/c.Series.StepS)), len(b)-1)
-			if d := c.PredictedDrainS; d != nil && *d > 0 && c.Backlog.Peak*50 >= peak {
+			if d := c.PredictedDrainS; d != nil && *d > 0 && c.Backlog.Peak*flat >= peak {
 				predicted = true
 				p.Series = append(p.Series, draw.Series{Name: short(c) + ", predicted", X: []float64{end, end + *d}, Y: []float64{b[at], 0}, Color: i + 1, Dashed: true, Label: draw.None})
 			}
@@ -421,8 +425,9 @@ func hockeyStick(r results.Results) []figure {
 	if len(cells) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(cells, func(a, b results.Cell) int { return compare(use(a), use(b)) })
-	p := draw.Plot{X: draw.Axis{Label: "offered over predicted capacity", Unit: draw.Percent}, Y: draw.Axis{Label: "end to end, from when a subject was due", Unit: draw.Seconds, Log: true},
+	slices.SortStableFunc(cells, func(a, b results.Cell) int { return cmp.Compare(use(a), use(b)) })
+	end := math.Ceil(use(cells[len(cells)-1])*10-0.01) / 10 // a tick
+	p := draw.Plot{X: draw.Axis{Label: "offered over predicted capacity", Unit: draw.Percent, Max: end}, Y: draw.Axis{Label: "end to end, from when a subject was due", Unit: draw.Seconds, Log: true},
 		Marks: []draw.Mark{{X: 1, Text: "capacity"}}}
 	f := figure{ID: "latency", How: "On a logarithmic axis. Beyond the capacity latency is no distribution but a trend: it grows for as long as the load lasts."}
 	f.Numbers = table{Columns: columns("cell", "#offered / capacity", "#p50", "#p90", "#p99", "#max", "#n")}
@@ -467,6 +472,9 @@ func waterfall(r results.Results) []figure {
 	if len(cells) == 0 {
 		return nil
 	}
+	slices.SortStableFunc(cells, func(a, b results.Cell) int { // they were measured in an order that was drawn
+		return cmp.Or(cmp.Compare(a.Params.Concurrency, b.Params.Concurrency), cmp.Compare(a.Params.Batch, b.Params.Batch), cmp.Compare(a.Params.Offered, b.Params.Offered))
+	})
 	omitted := len(cells) - 12
 	cells = cells[:min(len(cells), 12)]
 	parts := []draw.Part{{Name: "accept"}, {Name: "request queue"}, {Name: "service"}, {Name: "response queue"}, {Name: "store"}}

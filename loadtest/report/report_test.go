@@ -705,3 +705,29 @@ func ExampleHTML() {
 	fmt.Println(err, strings.Contains(page.String(), "<title>Load test of arvo</title>"))
 	// Output: <nil> true
 }
+
+// TestPicturesAreInOrder: cells are measured in an order that is drawn, and a reader looks for them by what was varied.
+func TestPicturesAreInOrder(t *testing.T) {
+	known := func(v float64) *float64 { return &v }
+	var r results.Results
+	for _, concurrency := range []int{16, 4, 2, 8} {
+		r.Cells = append(r.Cells, results.Cell{
+			ID: fmt.Sprintf("E2/C=%d", concurrency), Experiment: "E2", Role: "measured", Validity: results.Valid, Params: results.Params{Concurrency: concurrency, Queue: "sqs"},
+			Waits: &results.Waits{Service: 50}, OfferedRate: 1.299 * 40, PredictedCapacity: known(20 * float64(concurrency)), EndToEnd: results.Latency{P50: known(60), Max: 70, N: 10},
+			Counts: results.Counts{Completed: 100},
+		})
+	}
+	at := 0
+	picture := report.Waterfall(r)
+	for _, name := range []string{">C=2<", ">C=4<", ">C=8<", ">C=16<"} {
+		next := strings.Index(picture, name)
+		if next < at {
+			t.Errorf("%s is not in its place", name)
+		}
+		at = next
+	}
+	// The last cell is a little below 130 % of its capacity, and the axis ends at a number.
+	if picture := report.Latencies(r); !regexp.MustCompile(`>130.%<`).MatchString(picture) {
+		t.Errorf("the axis of latencies ends without a number: %v", regexp.MustCompile(`>[0-9]+.%<`).FindAllString(picture, -1))
+	}
+}

@@ -731,3 +731,21 @@ func TestPicturesAreInOrder(t *testing.T) {
 		t.Errorf("the axis of latencies ends without a number: %v", regexp.MustCompile(`>[0-9]+.%<`).FindAllString(picture, -1))
 	}
 }
+
+// TestABacklogIsNamedWhereItCanBeSeen: at its peak, or beside the end of a line that lies on the axis.
+func TestABacklogIsNamedWhereItCanBeSeen(t *testing.T) {
+	var r results.Results
+	drained := 0.5
+	for _, c := range []struct{ concurrency, peak int }{{2, 200}, {4, 10}, {8, 9}} {
+		r.Cells = append(r.Cells, results.Cell{
+			ID: fmt.Sprintf("E2/C=%d", c.concurrency), Experiment: "E2", Role: "measured", Validity: results.Valid, Params: results.Params{Concurrency: c.concurrency, Queue: "sqs"},
+			Backlog: results.Backlog{Peak: c.peak, DrainS: &drained}, Series: results.Series{StepS: 1, Backlog: []float64{0, float64(c.peak), 0}},
+		})
+	}
+	picture := report.Backlogs(r)
+	for _, name := range []string{"C=2: drained in", "C=4: drained in", "C=8: next to none"} {
+		if !strings.Contains(picture, name) {
+			t.Errorf("%q is not in %s", name, picture)
+		}
+	}
+}

@@ -268,9 +268,10 @@ func (v *viewer) show(ctx context.Context, c *command, stdout, stderr io.Writer,
 	return whole, nil
 }
 
-// find reads the traces of the question; a trace that is not there may be a client's own, whose requests are searched for once. For a check it waits until what is arriving has arrived: as long as time may mend something, and
-// for a young trace until two readings in a row are the same. With --wait it waits for the subject's answer as well. A subject is searched for
-// once: searches are slow, and X-Ray bills for them.
+// find reads the traces of the question; a trace that is not there may be a client's own, of which the requests are looked for. For a check
+// it waits until what is arriving has arrived: as long as time may mend something, and for a young trace until two readings in a row are the
+// same. With --wait it waits for the subject's answer as well. What is searched for is searched for once: searches are slow, and X-Ray bills
+// for them.
 func (v *viewer) find(ctx context.Context, c *command, stderr io.Writer) (*recording, *tracetree.Tree, []tracetree.Problem, error) {
 	q, began := &c.question, time.Now()
 	ids := []segment.TraceID{q.trace}
